@@ -1,0 +1,62 @@
+"""What is known of one clip or film after looking at its headers, and what a stitch reports about its joins."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from events.wire import WireModel
+
+
+class ClipFacts(WireModel):
+    """What a probe read from a clip's headers; no frame was decoded."""
+
+    #: The kind of file found by its content, never by its name: `mp4`, `matroska`, `avi`, `mpegts`, …
+    container: str
+    size_bytes: int = Field(ge=0)
+    #: Length of the picture as shown, in milliseconds, rounded to nearest.
+    duration_ms: int = Field(ge=0)
+    #: Video frames; None where the container does not say.
+    frame_count: int | None = None
+    #: As shown, after rotation.
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+    #: Constant frame rate as a fraction, such as `24000/1001`; None when it varies.
+    frame_rate: str | None = None
+    video_codec: str
+    #: None for a clip without sound.
+    audio_codec: str | None = None
+    sample_rate_hz: int | None = None
+    channel_count: int | None = None
+    #: Everything that must be equal for two clips to be joined without encoding: property name → value.
+    conform: dict[str, str] = Field(default_factory=dict)
+    #: Why this clip cannot be joined as it is with any other, in words; empty when it can.
+    obstacles: list[str] = Field(default_factory=list)
+
+
+class Join(WireModel):
+    """One place where two clips meet in the film."""
+
+    #: Index of the clip that starts here; 1 or more.
+    clip_index: int = Field(ge=1)
+    #: Where the clip's first frame is shown, milliseconds from the film's start, rounded to nearest.
+    at_ms: int = Field(ge=0)
+    #: How much later (positive) or earlier its sound plays than in the clip itself, in microseconds.
+    skew_us: int
+
+
+class StitchReport(WireModel):
+    """What was read back from the finished film."""
+
+    frame_count: int = Field(ge=0)
+    duration_ms: int = Field(ge=0)
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+    size_bytes: int = Field(ge=0)
+    #: `none` for a film without sound, else how joins were made: `grid`, `smart`.
+    sound: str
+    joins: list[Join] = Field(default_factory=list)
+    #: Indexes of clips that had to be encoded.
+    encoded_clips: list[int] = Field(default_factory=list)
+    #: The encoder that made them, such as `libx264`; None when nothing was encoded.
+    encoder: str | None = None
+    warnings: list[str] = Field(default_factory=list)

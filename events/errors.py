@@ -1,0 +1,127 @@
+"""The error tree.
+
+    PipelineError
+    ├── BadMessage          a message or request that cannot be read; permanent
+    │   └── InvalidRequest  a request that names what is wrong and what would be right; permanent
+    ├── UnknownJob          no such job; permanent
+    ├── AlreadyRunning      the project has an active job of this type; permanent, carries its id
+    ├── IllegalTransition   our own mistake: an event that can never meet this state; permanent
+    ├── NotPossible         an order that the job's state does not allow (resume a completed job); permanent
+    ├── BadMedia            a file that is not a usable clip; permanent, says what the file is instead
+    ├── RenderFailed        a generator said no; permanent unless it says otherwise
+    ├── StitchFailed        the stitch said no; permanent unless it says otherwise
+    ├── NotFound            an object that should be there is not; permanent
+    ├── PreconditionFailed  somebody else wrote first; permanent for this attempt
+    ├── LimitExceeded       more than this machine, user or project may have; permanent
+    └── Unavailable         the outside did not answer; retryable
+
+Handlers look at `retryable` only: a retryable error is raised, so that the event is delivered again; a
+permanent one is recorded on the job and the event acknowledged. A text says what we were doing, to what,
+and what the reader can do.
+"""
+
+
+class PipelineError(Exception):
+    """Something went wrong that Longreel knows how to name."""
+
+    #: A short snake_case word for programs; stable.
+    code = "internal"
+    #: Whether the same call may succeed later without a change.
+    retryable = False
+
+    def __init__(self, message: str, *, code: str | None = None, retryable: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class BadMessage(PipelineError):
+    """A message cannot be read: a field is missing or has the wrong type."""
+
+    code = "bad_message"
+
+
+class InvalidRequest(BadMessage):
+    """A request is refused before anything is made; names the field and what would be right."""
+
+    code = "invalid_request"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        #: Path of the field on the wire, such as `prompts[3].durationMs`.
+        self.field = field
+
+
+class UnknownJob(PipelineError):
+    """There is no job of this id."""
+
+    code = "unknown_job"
+
+
+class AlreadyRunning(PipelineError):
+    """The project has an active job of this type already."""
+
+    code = "already_running"
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        #: The active job.
+        self.job_id = job_id
+
+
+class IllegalTransition(PipelineError):
+    """An event met a state in which it can never happen: a mistake in Longreel itself."""
+
+    code = "illegal_transition"
+
+
+class NotPossible(PipelineError):
+    """The job's state does not allow this order."""
+
+    code = "not_possible"
+
+
+class BadMedia(PipelineError):
+    """A file is not a clip that can be used; says what it is or where it breaks."""
+
+    code = "bad_media"
+
+
+class RenderFailed(PipelineError):
+    """A generator could not make a segment."""
+
+    code = "render_failed"
+
+
+class StitchFailed(PipelineError):
+    """The finished video could not be made."""
+
+    code = "stitch_failed"
+
+
+class NotFound(PipelineError):
+    """An object that should be there is not."""
+
+    code = "not_found"
+
+
+class PreconditionFailed(PipelineError):
+    """The object or document was changed by somebody else first."""
+
+    code = "precondition_failed"
+
+
+class LimitExceeded(PipelineError):
+    """More than is allowed or than fits."""
+
+    code = "limit_exceeded"
+
+
+class Unavailable(PipelineError):
+    """The outside did not answer; the same call may succeed later."""
+
+    code = "unavailable"
+    retryable = True

@@ -1,0 +1,71 @@
+"""The stitch plan: all that a stitcher needs to know, as one JSON document; written by `pipeline/`, read by `gpu_job/`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from events.clip import ClipFacts
+from events.wire import SCHEMA_VERSION, WireModel
+
+
+class Orientation(StrEnum):
+    """Which way the film lies."""
+
+    #: As most of the clips are.
+    SOURCE = "source"
+    LANDSCAPE = "landscape"
+    PORTRAIT = "portrait"
+    SQUARE = "square"
+
+
+class Fit(StrEnum):
+    """What to do with a clip whose shape is not the film's."""
+
+    #: Fill the frame; what sticks out is cut off.
+    CROP = "crop"
+    #: Show all of it, with black bars.
+    PAD = "pad"
+    #: Show all of it over a blurred copy of itself.
+    BLUR = "blur"
+
+
+class Compression(StrEnum):
+    """How much the bytes may be changed."""
+
+    #: Clips that conform are kept bit for bit; one that must be encoded is encoded visually lossless.
+    LOSSLESS = "lossless"
+    #: Clips that conform are kept bit for bit; one that must be encoded looks the same to most people.
+    OPTIMIZED = "optimized"
+    #: Everything is encoded for a small file.
+    SMALL = "small"
+
+
+class PlannedClip(WireModel):
+    """One clip of the film, in order."""
+
+    #: Index of the segment that it came from; indexes rise but may have gaps where a clip was skipped.
+    segment_index: int = Field(ge=0)
+    #: `gs://bucket/object`.
+    uri: str
+    #: Generation of the object that was probed; another generation is refused.
+    generation: int
+    facts: ClipFacts
+
+
+class StitchPlan(WireModel):
+    """Join these clips, in this order, to that object."""
+
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+    job_id: str
+    #: 1-based number of this try.
+    attempt: int = Field(ge=1)
+    title: str = ""
+    clips: list[PlannedClip] = Field(min_length=1)
+    orientation: Orientation = Orientation.SOURCE
+    fit: Fit = Fit.PAD
+    compression: Compression = Compression.OPTIMIZED
+    #: `gs://bucket/object` of the film and of its StitchReport.
+    output_uri: str
+    report_uri: str
