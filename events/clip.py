@@ -33,6 +33,16 @@ class ClipFacts(WireModel):
     obstacles: list[str] = Field(default_factory=list)
 
 
+class Clip(WireModel):
+    """A clip that exists: where it is, which version of it was looked at, and what was seen."""
+
+    #: `gs://bucket/object`.
+    uri: str
+    #: Generation of the object that was probed.
+    generation: int
+    facts: ClipFacts
+
+
 class Join(WireModel):
     """One place where two clips meet in the film."""
 

@@ -1,4 +1,4 @@
-"""The stitch plan: all that a stitcher needs to know, as one JSON document; written by `pipeline/`, read by `gpu_job/`."""
+"""The stitch plan: all that a stitcher needs to know, in one JSON document. `pipeline/` writes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from events.clip import ClipFacts
+from events.clip import Clip
 from events.wire import SCHEMA_VERSION, WireModel
 
 
@@ -42,16 +42,11 @@ class Compression(StrEnum):
     SMALL = "small"
 
 
-class PlannedClip(WireModel):
-    """One clip of the film, in order."""
+class PlannedClip(Clip):
+    """One clip of the film, in order; another generation of its object is refused."""
 
     #: Index of the segment that it came from; indexes rise but may have gaps where a clip was skipped.
     segment_index: int = Field(ge=0)
-    #: `gs://bucket/object`.
-    uri: str
-    #: Generation of the object that was probed; another generation is refused.
-    generation: int
-    facts: ClipFacts
 
 
 class StitchPlan(WireModel):

@@ -1,4 +1,7 @@
-"""How our words look on the wire: camelCase JSON with a `schemaVersion`; unknown fields are ignored, missing ones refused."""
+"""How our words look on the wire: camelCase JSON with a `schemaVersion`.
+
+Unknown fields are ignored, missing ones refused with the field's path.
+"""
 
 from __future__ import annotations
 

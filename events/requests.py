@@ -1,0 +1,215 @@
+"""What a caller may ask for.
+
+What is wrong is refused here, before anything is made or spent, with the field and what would be right.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from events.errors import BadMessage, InvalidRequest
+from events.names import parse_uri
+from events.plan import Compression, Fit, Orientation
+from events.wire import SCHEMA_VERSION, WireModel, invalid_request
+
+
+class Kind(StrEnum):
+    """What a job makes; the type in 'one active job per (project, type)'."""
+
+    #: Prompts become clips, clips become a film.
+    LONG_FORM = "long_form"
+    #: Given clips become a reel.
+    STITCH = "stitch"
+
+
+class OnSegmentFailure(StrEnum):
+    """What a job does about a segment that cannot be had."""
+
+    #: The job fails; finished segments are kept for a resume.
+    FAIL = "fail"
+    #: The film is made without it, and a warning says so.
+    SKIP = "skip"
+
+
+class Resolution(StrEnum):
+    """Length of the short side: 720, 1080 or 2160 pixels."""
+
+    HD = "720p"
+    FULL_HD = "1080p"
+    UHD = "4k"
+
+
+class AspectRatio(StrEnum):
+    """Shape of the film."""
+
+    LANDSCAPE = "16:9"
+    PORTRAIT = "9:16"
+    SQUARE = "1:1"
+
+
+#: A project or request name: a path component and part of a lock's name.
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+_Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+_Uri = Annotated[str, StringConstraints(min_length=1, max_length=1500)]
+
+
+class _Request(WireModel):
+    # A misspelt field in a paid request must not be ignored, so here, unlike in messages, unknown fields are refused.
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+    project_id: _Name = "default"
+    request_id: _Name | None = None
+    on_segment_failure: OnSegmentFailure = OnSegmentFailure.FAIL
+    max_parallel_segments: int = Field(default=4, ge=1, le=50)
+    force_restart: bool = False
+
+
+class PromptSpec(WireModel):
+    """One scene."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: _Prompt
+    negative_prompt: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    #: Length of the clip; which lengths a generator can make is checked by the generator.
+    duration_ms: int = Field(default=5000, ge=100, le=60_000)
+    seed: int | None = Field(default=None, ge=0, le=2**32 - 1)
+    #: `gs://bucket/object` of the picture that the clip starts from.
+    start_image: _Uri | None = None
+
+    @field_validator("start_image")
+    @classmethod
+    def _is_an_object(cls, value: str | None) -> str | None:
+        return value if value is None else _object_uri(value)
+
+
+class LongFormRequest(_Request):
+    """Prompts in, one film out."""
+
+    kind: Literal[Kind.LONG_FORM] = Kind.LONG_FORM
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Untitled"
+    prompts: list[PromptSpec] = Field(min_length=1, max_length=200)
+    aspect_ratio: AspectRatio = AspectRatio.LANDSCAPE
+    resolution: Resolution = Resolution.HD
+    generator: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "storyboard"
+    model: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    daisy_chain: bool = False
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _a_string_is_a_prompt(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("should be a list of prompts, not a single text: put it in [ ]")
+        if isinstance(value, list):
+            return [{"prompt": item} if isinstance(item, str) else item for item in value]
+        return value
+
+
+class StitchRequest(_Request):
+    """Clips in, one reel out."""
+
+    kind: Literal[Kind.STITCH] = Kind.STITCH
+    title: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
+    #: `gs://bucket/object` each, in the order of the film; the same clip may come more than once.
+    clips: list[_Uri] = Field(min_length=2, max_length=500)
+    orientation: Orientation = Orientation.SOURCE
+    fit: Fit = Fit.PAD
+    compression: Compression = Compression.OPTIMIZED
+    #: `gs://bucket/object` of the reel; None lets Longreel choose.
+    output_path: _Uri | None = None
+    max_parallel_segments: int = Field(default=16, ge=1, le=50)
+
+    @field_validator("clips")
+    @classmethod
+    def _are_objects(cls, value: list[str]) -> list[str]:
+        return [_object_uri(uri) for uri in value]
+
+    @field_validator("output_path")
+    @classmethod
+    def _is_a_video(cls, value: str | None) -> str | None:
+        if value is not None and not _object_uri(value).lower().endswith(".mp4"):
+            raise ValueError(f"should end in .mp4, because the reel is an MP4, not {value!r}")
+        return value
+
+
+Request = LongFormRequest | StitchRequest
+_MODEL_OF_KIND: dict[str, type[LongFormRequest] | type[StitchRequest]] = {
+    Kind.LONG_FORM: LongFormRequest,
+    Kind.STITCH: StitchRequest,
+}
+
+
+class Settings(WireModel):
+    """A request without its prompts and clips: the small part that every step of a job may need."""
+
+    title: str = ""
+    aspect_ratio: AspectRatio = AspectRatio.LANDSCAPE
+    resolution: Resolution = Resolution.HD
+    model: str | None = None
+    orientation: Orientation = Orientation.SOURCE
+    fit: Fit = Fit.PAD
+    compression: Compression = Compression.OPTIMIZED
+    output_path: str | None = None
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Take the settings out of a request."""
+        return cls.model_validate(request.model_dump())
+
+
+class ClipSpec(WireModel):
+    """A segment that is there already."""
+
+    #: `gs://bucket/object`.
+    clip: str
+
+
+class SegmentSpec(WireModel):
+    """What one segment is made from: a prompt or a clip, never both."""
+
+    scene: PromptSpec | None = None
+    clip: ClipSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.scene is None) == (self.clip is None):
+            raise ValueError("should hold either scene or clip")
+        return self
+
+
+def read_request(value: object) -> Request:
+    """Read what a caller sent, as a JSON value.
+
+    `kind` may be left out where `prompts` or `clips` tells it.
+
+    Raises:
+        InvalidRequest: names the first wrong field and what would be right.
+    """
+    if not isinstance(value, dict):
+        raise InvalidRequest("", f"a request should be an object with fields, not {type(value).__name__}")
+    kind = value.get("kind") or (Kind.STITCH if "clips" in value else Kind.LONG_FORM)
+    model = _MODEL_OF_KIND.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise InvalidRequest("kind", f"should be 'long_form' or 'stitch', not {kind!r}")
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        raise invalid_request(exc) from exc
+
+
+def segment_specs(request: Request) -> list[SegmentSpec]:
+    """Give the segments of a request, in the order of the film."""
+    if isinstance(request, StitchRequest):
+        return [SegmentSpec(clip=ClipSpec(clip=uri)) for uri in request.clips]
+    return [SegmentSpec(scene=scene) for scene in request.prompts]
+
+
+def _object_uri(value: str) -> str:
+    try:
+        return str(parse_uri(value))
+    except BadMessage as exc:
+        raise ValueError(f"should be gs://bucket/object; {exc}") from exc

@@ -1,0 +1,270 @@
+"""The job machine: everything that changes a job, its stitch excepted (`pipeline/stitching.py`), is in this file.
+
+A job maps over its segments, then finishes. `queued` until its window is opened; `generating` while segments are
+made, at most `width` at a time: segments below `window_end` may be in flight, and each that ends pushes the window
+one further, so that starting a segment never writes the job. When the last has ended the job is `stitching`, and
+`completed` when the film is there and was read back.
+
+Commands are a function of state: what a state waits for it can order again, at a deadline or a replay, and the
+receiver ignores what it has already. Terminal states absorb; only a failed job may be resumed, with its project's
+lock, and it keeps every finished segment. What still ends after the job did is counted and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline import commands as order
+from pipeline import facts, limits, stitching
+from pipeline.records import Failure, Job, JobState, Segment, SegmentState, StitchWork
+from pipeline.table import Ignore, Illegal, Move, Outcome
+
+J = JobState
+Rule = Callable[[Job, Any, datetime, "SegmentChange | None"], Outcome]
+Cell = Move[JobState, Rule] | Ignore | Illegal
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """What an event does to a segment, as the job sees it."""
+
+    before: Segment
+    after: Segment
+    cause: facts.Event
+
+
+def _opened(job: Job, _event: facts.JobRequested, now: datetime, _change: SegmentChange | None) -> Outcome:
+    started = replace(job, state=J.GENERATING, started_at=now, wake_at=_wake(job, now, limits.JOB_PATIENCE))
+    return Outcome("its window opens", job=started, commands=_window(job))
+
+
+def _window(job: Job) -> tuple[order.Command, ...]:
+    return tuple(order.RenderSegment(job.job_id, index) for index in range(job.window_end))
+
+
+def _segment_ended(job: Job, _event: facts.SegmentEnded, now: datetime, change: SegmentChange | None) -> Outcome:
+    counted = replace(_count(job, change), wake_at=_wake(job, now, limits.JOB_PATIENCE))
+    assert change is not None
+    if change.after.state is SegmentState.FAILED:
+        return _fail(counted, change.after.error or _no_reason(change.after), now)
+    if counted.ended_count < counted.segment_count:
+        return Outcome("the next segment may go", job=counted, commands=_let_next_go(job, counted))
+    if counted.done_count == 0:
+        return _fail(counted, Failure("nothing_to_stitch", "every segment was left out, so there is no film"), now)
+    return stitching.begin(counted, now)
+
+
+def _let_next_go(before: Job, after: Job) -> tuple[order.Command, ...]:
+    return tuple(order.RenderSegment(after.job_id, index) for index in range(before.window_end, after.window_end))
+
+
+def _count(job: Job, change: SegmentChange | None) -> Job:
+    assert change is not None
+    before, after = change.before.state, change.after.state
+    price = change.after.price_micro_usd if after is SegmentState.DONE else 0
+    skipped_now = after is SegmentState.SKIPPED and before is not SegmentState.SKIPPED
+    last_frame = change.cause.last_frame if isinstance(change.cause, facts.SegmentDone) else None
+    return replace(
+        job,
+        done_count=job.done_count + (after is SegmentState.DONE) - (before is SegmentState.DONE),
+        skipped_count=job.skipped_count + (after is SegmentState.SKIPPED) - (before is SegmentState.SKIPPED),
+        cost=replace(job.cost, spent_micro_usd=job.cost.spent_micro_usd + price) if price else job.cost,
+        warnings=tuple(sorted({*job.warnings, _left_out(change.after)})) if skipped_now else job.warnings,
+        last_frame=last_frame or job.last_frame,
+    )
+
+
+def _left_out(segment: Segment) -> str:
+    reason = segment.error.message if segment.error else "no reason was given"
+    return f"Segment {segment.index + 1} is left out: {reason}"
+
+
+def _no_reason(segment: Segment) -> Failure:
+    return Failure("segment_failed", "the segment failed without a reason", segment.index)
+
+
+def _fail(job: Job, failure: Failure, now: datetime) -> Outcome:
+    failed = replace(job, state=J.FAILED, error=failure, ended_at=now, wake_at=now + limits.CLOSING_PATIENCE)
+    return Outcome(f"{failure.code}: {failure.message}", job=failed, commands=(order.CloseSegments(job.job_id),))
+
+
+def _ended_after_failure(job: Job, _event: facts.SegmentEnded, _now: datetime, change: SegmentChange | None) -> Outcome:
+    counted = _count(job, change)
+    assert change is not None
+    blamed = job.error.segment_index if job.error else None
+    if change.after.state is SegmentState.FAILED and blamed is not None and change.after.index < blamed:
+        # The first in the order of the film is blamed, whichever came first.
+        counted = replace(counted, error=change.after.error)
+    return Outcome("counted after the job ended", job=counted)
+
+
+def _ended_after_cancel(job: Job, _event: facts.SegmentEnded, _now: datetime, change: SegmentChange | None) -> Outcome:
+    return Outcome("kept, though the job was cancelled", job=_count(job, change))
+
+
+def _cancel(job: Job, event: facts.CancelRequested, now: datetime, _change: SegmentChange | None) -> Outcome:
+    cancelled = replace(
+        job,
+        state=J.CANCELLED,
+        error=Failure("superseded" if event.superseded_by else "cancelled", event.reason),
+        superseded_by=event.superseded_by,
+        ended_at=now,
+        wake_at=now + limits.CLOSING_PATIENCE,
+    )
+    commands: tuple[order.Command, ...] = (order.CloseSegments(job.job_id),)
+    if job.state is J.STITCHING and job.stitch.operation:
+        commands += (order.CancelStitch(job.job_id, job.stitch.operation),)
+    return Outcome(event.reason, job=cancelled, commands=commands)
+
+
+def _resume(job: Job, _event: facts.ResumeRequested, now: datetime, _change: SegmentChange | None) -> Outcome:
+    if job.resume_count >= limits.RESUMES_MAX:
+        return Outcome(f"it was resumed {limits.RESUMES_MAX} times already; start a new job")
+    if job.skipped_count == job.segment_count:
+        return Outcome("every segment was left out; start a new job with others")
+    resumed = replace(
+        job,
+        state=J.GENERATING,
+        resume_count=job.resume_count + 1,
+        error=None,
+        stitch_error=None,
+        ended_at=None,
+        deadline_at=now + limits.JOB_LONGEST,
+        wake_at=now + limits.JOB_PATIENCE,
+        stitch=StitchWork(attempt=job.stitch.attempt),
+    )
+    if resumed.ended_count == resumed.segment_count:
+        return replace(stitching.begin(resumed, now), takes_lock=True)
+    command = order.ReopenSegments(job.job_id, resumed.window_end)
+    return Outcome("it goes on where it stopped", job=resumed, commands=(command,), takes_lock=True)
+
+
+def _overdue(job: Job, event: facts.JobDeadlinePassed, now: datetime, _change: SegmentChange | None) -> Outcome:
+    if job.wake_at is None or job.wake_at > now:
+        return Outcome("it is not due")
+    if job.deadline_at <= now:
+        hours = limits.JOB_LONGEST.total_seconds() / 3600
+        return _fail(job, Failure("deadline_exceeded", f"not finished within {hours:g} h"), now)
+    if job.state is J.STITCHING:
+        return stitching.overdue(job, event, now)
+    patience = limits.QUEUED_PATIENCE if job.state is J.QUEUED else limits.JOB_PATIENCE
+    waiting = replace(job, wake_at=_wake(job, now, patience))
+    return Outcome("nothing moved for a while; order again", job=waiting, commands=_orders(job))
+
+
+def _closing_overdue(
+    job: Job, _event: facts.JobDeadlinePassed, now: datetime, _change: SegmentChange | None
+) -> Outcome:
+    if job.wake_at is None or job.wake_at > now:
+        return Outcome("it is not due")
+    waiting = replace(job, wake_at=now + limits.CLOSING_PATIENCE)
+    return Outcome("segments may be open", job=waiting, commands=(order.CloseSegments(job.job_id),))
+
+
+def _tidied(job: Job, _event: facts.SegmentsClosed, _now: datetime, _change: SegmentChange | None) -> Outcome:
+    return Outcome("every segment knows", job=replace(job, wake_at=None))
+
+
+def _orders(job: Job) -> tuple[order.Command, ...]:
+    match job.state:
+        case J.QUEUED:
+            return (order.RequestJob(job.job_id),)
+        case J.GENERATING:
+            return (order.OpenWindow(job.job_id, job.window_end),)
+        case J.STITCHING:
+            return (order.RequestStitch(job.job_id),)
+        case _:
+            return ()
+
+
+def _wake(job: Job, now: datetime, patience: timedelta) -> datetime:
+    return min(now + patience, job.deadline_at)
+
+
+def _on_the_stitch(rule: Callable[[Job, Any, datetime], Outcome]) -> Rule:
+    return lambda job, event, now, _change: rule(job, event, now)
+
+
+def _clip_failed_in_stitch(job: Job, event: facts.StitchFailed, now: datetime, change: SegmentChange | None) -> Outcome:
+    return stitching.failed(job, event, now, change.before if change else None)
+
+
+_GOING = Ignore("it is going", _orders)
+_OPEN = Ignore("segments are open; the last one to end asks for the stitch")
+_OVER = Ignore("the job is over")
+_NO_STITCH = Illegal("no stitch was started before the last segment ended")
+_ALL_ENDED = Illegal("every segment has ended")
+_ACTIVE = Ignore("the job is active")
+_CANCEL: Cell = Move(_cancel, (J.CANCELLED,))
+
+TABLE: dict[tuple[JobState, type[facts.JobEvent]], Cell] = {
+    (J.QUEUED, facts.JobRequested): Move(_opened, (J.GENERATING,)),
+    (J.QUEUED, facts.SegmentEnded): Illegal("no segment is claimed before the window opens"),
+    (J.QUEUED, facts.StitchRequested): _OPEN,
+    (J.QUEUED, facts.StitchStarted): _NO_STITCH,
+    (J.QUEUED, facts.StitchProgressed): _NO_STITCH,
+    (J.QUEUED, facts.StitchDone): _NO_STITCH,
+    (J.QUEUED, facts.StitchFailed): _NO_STITCH,
+    (J.QUEUED, facts.CancelRequested): _CANCEL,
+    (J.QUEUED, facts.ResumeRequested): _GOING,
+    (J.QUEUED, facts.JobDeadlinePassed): Move(_overdue, (J.QUEUED, J.FAILED)),
+    (J.QUEUED, facts.SegmentsClosed): _ACTIVE,
+    (J.GENERATING, facts.JobRequested): _GOING,
+    (J.GENERATING, facts.SegmentEnded): Move(_segment_ended, (J.GENERATING, J.STITCHING, J.FAILED)),
+    (J.GENERATING, facts.StitchRequested): _OPEN,
+    (J.GENERATING, facts.StitchStarted): _NO_STITCH,
+    (J.GENERATING, facts.StitchProgressed): _NO_STITCH,
+    (J.GENERATING, facts.StitchDone): _NO_STITCH,
+    (J.GENERATING, facts.StitchFailed): _NO_STITCH,
+    (J.GENERATING, facts.CancelRequested): _CANCEL,
+    (J.GENERATING, facts.ResumeRequested): _GOING,
+    (J.GENERATING, facts.JobDeadlinePassed): Move(_overdue, (J.GENERATING, J.FAILED)),
+    (J.GENERATING, facts.SegmentsClosed): _ACTIVE,
+    (J.STITCHING, facts.JobRequested): _GOING,
+    (J.STITCHING, facts.SegmentEnded): _ALL_ENDED,
+    (J.STITCHING, facts.StitchRequested): Move(_on_the_stitch(stitching.requested), (J.STITCHING,)),
+    (J.STITCHING, facts.StitchStarted): Move(_on_the_stitch(stitching.started), (J.STITCHING,)),
+    (J.STITCHING, facts.StitchProgressed): Move(_on_the_stitch(stitching.progressed), (J.STITCHING,)),
+    (J.STITCHING, facts.StitchDone): Move(_on_the_stitch(stitching.done), (J.COMPLETED,)),
+    (J.STITCHING, facts.StitchFailed): Move(_clip_failed_in_stitch, (J.STITCHING, J.FAILED)),
+    (J.STITCHING, facts.CancelRequested): _CANCEL,
+    (J.STITCHING, facts.ResumeRequested): _GOING,
+    (J.STITCHING, facts.JobDeadlinePassed): Move(_overdue, (J.STITCHING, J.FAILED)),
+    (J.STITCHING, facts.SegmentsClosed): _ACTIVE,
+    (J.COMPLETED, facts.JobRequested): _OVER,
+    (J.COMPLETED, facts.SegmentEnded): _ALL_ENDED,
+    (J.COMPLETED, facts.StitchRequested): _OVER,
+    (J.COMPLETED, facts.StitchStarted): _OVER,
+    (J.COMPLETED, facts.StitchProgressed): _OVER,
+    (J.COMPLETED, facts.StitchDone): Ignore("the film is there"),
+    (J.COMPLETED, facts.StitchFailed): Ignore("the film is there"),
+    (J.COMPLETED, facts.CancelRequested): Ignore("it is completed; there is nothing to cancel"),
+    (J.COMPLETED, facts.ResumeRequested): Ignore("it is completed; there is nothing to resume"),
+    (J.COMPLETED, facts.JobDeadlinePassed): _OVER,
+    (J.COMPLETED, facts.SegmentsClosed): _OVER,
+    (J.FAILED, facts.JobRequested): Ignore("it has failed; resume it to go on"),
+    (J.FAILED, facts.SegmentEnded): Move(_ended_after_failure, (J.FAILED,)),
+    (J.FAILED, facts.StitchRequested): Ignore("it has failed; resume it to go on"),
+    (J.FAILED, facts.StitchStarted): _OVER,
+    (J.FAILED, facts.StitchProgressed): _OVER,
+    (J.FAILED, facts.StitchDone): Move(_on_the_stitch(stitching.found_after_all), (J.FAILED, J.COMPLETED)),
+    (J.FAILED, facts.StitchFailed): _OVER,
+    (J.FAILED, facts.CancelRequested): Ignore("it has failed; there is nothing to cancel"),
+    (J.FAILED, facts.ResumeRequested): Move(_resume, (J.FAILED, J.GENERATING, J.STITCHING)),
+    (J.FAILED, facts.JobDeadlinePassed): Move(_closing_overdue, (J.FAILED,)),
+    (J.FAILED, facts.SegmentsClosed): Move(_tidied, (J.FAILED,)),
+    (J.CANCELLED, facts.JobRequested): _OVER,
+    (J.CANCELLED, facts.SegmentEnded): Move(_ended_after_cancel, (J.CANCELLED,)),
+    (J.CANCELLED, facts.StitchRequested): _OVER,
+    (J.CANCELLED, facts.StitchStarted): _OVER,
+    (J.CANCELLED, facts.StitchProgressed): _OVER,
+    (J.CANCELLED, facts.StitchDone): Ignore("nobody waits for the film any more; the object is kept"),
+    (J.CANCELLED, facts.StitchFailed): _OVER,
+    (J.CANCELLED, facts.CancelRequested): Ignore("it is cancelled"),
+    (J.CANCELLED, facts.ResumeRequested): Ignore("it was cancelled; start a new job"),
+    (J.CANCELLED, facts.JobDeadlinePassed): Move(_closing_overdue, (J.CANCELLED,)),
+    (J.CANCELLED, facts.SegmentsClosed): Move(_tidied, (J.CANCELLED,)),
+}

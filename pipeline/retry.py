@@ -1,0 +1,45 @@
+"""Retry is a decision value: whether to try again, and not before when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.limits import BACKOFF_FIRST, BACKOFF_LONGEST, TRIES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again, but not before `not_before`."""
+
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Do not try again."""
+
+    reason: str
+
+
+def backoff(tries: int, jitter: float) -> timedelta:
+    """Give the wait after the `tries`-th try (1-based) failed: exponential, between half and all of the ceiling.
+
+    Args:
+        tries: tries made so far, at least 1.
+        jitter: a random number in [0, 1) that the caller draws.
+
+    >>> [backoff(tries, 0.0).total_seconds() for tries in (1, 2, 3)]
+    [1.0, 2.0, 4.0]
+    """
+    ceiling = min(BACKOFF_FIRST * (1 << min(tries - 1, 16)), BACKOFF_LONGEST)
+    return timedelta(seconds=ceiling.total_seconds() * (1 + jitter) / 2)
+
+
+def after_failure(tries: int, *, retryable: bool, now: datetime, jitter: float) -> Retry | GiveUp:
+    """Decide what follows the failure of the `tries`-th try (1-based)."""
+    if not retryable:
+        return GiveUp("the error is permanent")
+    if tries >= TRIES_MAX:
+        return GiveUp(f"all {TRIES_MAX} tries are used up")
+    return Retry(now + backoff(tries, jitter))

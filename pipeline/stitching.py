@@ -1,0 +1,160 @@
+"""The rules of the `stitching` state.
+
+The film is claimed by one worker, planned, made under an attempt of its own, and read back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from events.requests import OnSegmentFailure
+from pipeline import commands as order
+from pipeline import facts, limits
+from pipeline.records import Failure, Film, Job, JobState, Segment, SegmentState
+from pipeline.retry import GiveUp, after_failure
+from pipeline.table import Outcome
+
+
+def begin(job: Job, now: datetime) -> Outcome:
+    """Enter `stitching`; given once, by the event that ends the last segment (or by a resume)."""
+    begun = replace(job, state=JobState.STITCHING, wake_at=_wake(job, now, limits.REQUEST_PATIENCE))
+    return Outcome("every segment has ended", job=begun, commands=(order.RequestStitch(job.job_id),))
+
+
+def requested(job: Job, event: facts.StitchRequested, now: datetime) -> Outcome:
+    """Claim the stitch for one worker."""
+    work = job.stitch
+    if work.claimed:
+        if event.claimant_died:
+            return _inspect(job, now, "its claimant is gone")
+        return Outcome("somebody is at it, and the lease holds")
+    if work.not_before is not None and work.not_before > now:
+        return Outcome("it is too early for the next try; the delayed message or the sweep asks again")
+    claimed = replace(
+        work,
+        attempt=work.attempt + 1,
+        tries=work.tries + 1,
+        claimed=True,
+        operation=None,
+        percent=0,
+        not_before=None,
+    )
+    changed = replace(job, stitch=claimed, wake_at=_wake(job, now, limits.STITCH_LEASE))
+    return Outcome(
+        f"claimed for attempt {claimed.attempt}",
+        job=changed,
+        commands=(order.StitchClips(job.job_id, claimed.attempt),),
+    )
+
+
+def started(job: Job, event: facts.StitchStarted, now: datetime) -> Outcome:
+    """Record the route and the stitcher's name for its work."""
+    if event.attempt < job.stitch.attempt or job.stitch.operation == event.operation or not job.stitch.claimed:
+        return Outcome("it is known, or belongs to an earlier attempt")
+    work = replace(job.stitch, operation=event.operation)
+    changed = replace(job, stitch=work, route=event.route, wake_at=_wake(job, now, limits.STITCH_PATIENCE))
+    return Outcome(f"the {event.route.stitcher} stitcher has it", job=changed)
+
+
+def progressed(job: Job, event: facts.StitchProgressed, now: datetime) -> Outcome:
+    """Move the bar forward, and wait longer."""
+    if event.attempt < job.stitch.attempt or not job.stitch.claimed:
+        return Outcome("it belongs to an earlier attempt")
+    percent = job.stitch.percent if event.percent is None else max(job.stitch.percent, event.percent)
+    work = replace(job.stitch, percent=percent)
+    changed = replace(job, stitch=work, wake_at=_wake(job, now, limits.STITCH_PATIENCE))
+    return Outcome(f"the film is {percent} % made", job=changed)
+
+
+def done(job: Job, event: facts.StitchDone, now: datetime) -> Outcome:
+    """Complete the job: the film is there and holds every clip."""
+    film = Film(event.uri, event.generation, event.report)
+    work = replace(job.stitch, claimed=False, percent=100)
+    completed = replace(
+        job,
+        state=JobState.COMPLETED,
+        film=film,
+        stitch=work,
+        error=None,
+        stitch_error=None,
+        warnings=tuple(sorted({*job.warnings, *event.report.warnings})),
+        ended_at=now,
+        wake_at=None,
+    )
+    return Outcome("the film is there", job=completed)
+
+
+def found_after_all(job: Job, event: facts.StitchDone, now: datetime) -> Outcome:
+    """Take in a film that landed after its attempt was given up: it is made, so it is kept."""
+    if job.ended_count < job.segment_count:
+        return Outcome("segments are missing")
+    return done(job, event, now)
+
+
+def failed(job: Job, event: facts.StitchFailed, now: datetime, bad: Segment | None) -> Outcome:
+    """Try again, leave the bad clip out where the job allows it, or fail."""
+    if event.attempt < job.stitch.attempt or not job.stitch.claimed:
+        return Outcome("it belongs to an earlier attempt")
+    failure = Failure(event.code, event.message, event.bad_segment_index)
+    if bad is not None and not event.retryable and _may_leave_out(job, bad):
+        return _leave_out(job, bad, failure, now)
+    answer = after_failure(job.stitch.tries, retryable=event.retryable, now=now, jitter=event.jitter)
+    work = replace(job.stitch, claimed=False, operation=None)
+    if isinstance(answer, GiveUp):
+        over = replace(
+            job,
+            state=JobState.FAILED,
+            error=failure,
+            stitch_error=failure,
+            stitch=work,
+            ended_at=now,
+            wake_at=None,
+        )
+        return Outcome(f"{failure.code}: {answer.reason}", job=over)
+    waiting = replace(work, not_before=answer.not_before)
+    changed = replace(job, stitch=waiting, stitch_error=failure, wake_at=answer.not_before)
+    command = order.RequestStitch(job.job_id, answer.not_before)
+    return Outcome(f"{failure.code}: try again", job=changed, commands=(command,))
+
+
+def overdue(job: Job, _event: facts.JobDeadlinePassed, now: datetime) -> Outcome:
+    """Ask again for a stitch that nobody took, or look after one that somebody did."""
+    if job.stitch.claimed:
+        return _inspect(job, now, "it is overdue")
+    waiting = replace(job, wake_at=_wake(job, now, limits.REQUEST_PATIENCE))
+    return Outcome("its message is overdue; ask again", job=waiting, commands=(order.RequestStitch(job.job_id),))
+
+
+def _inspect(job: Job, now: datetime, reason: str) -> Outcome:
+    looked_at = replace(job, wake_at=_wake(job, now, limits.STITCH_LEASE))
+    command = order.InspectStitch(job.job_id, job.stitch.attempt, job.stitch.operation)
+    return Outcome(
+        f"{reason}; find out what became of attempt {job.stitch.attempt}", job=looked_at, commands=(command,)
+    )
+
+
+def _may_leave_out(job: Job, bad: Segment) -> bool:
+    return job.on_segment_failure is OnSegmentFailure.SKIP and bad.state is SegmentState.DONE and job.done_count > 1
+
+
+def _leave_out(job: Job, bad: Segment, failure: Failure, now: datetime) -> Outcome:
+    segment = replace(bad, state=SegmentState.SKIPPED, error=failure, wake_at=None)
+    changed = replace(
+        job,
+        done_count=job.done_count - 1,
+        skipped_count=job.skipped_count + 1,
+        warnings=tuple(sorted({*job.warnings, f"Segment {bad.index + 1} is left out: {failure.message}"})),
+        stitch=replace(job.stitch, claimed=False, operation=None, tries=0),
+        wake_at=_wake(job, now, limits.REQUEST_PATIENCE),
+    )
+    return Outcome(
+        "the film is made without the bad clip",
+        job=changed,
+        segment=segment,
+        commands=(order.RequestStitch(job.job_id),),
+    )
+
+
+def _wake(job: Job, now: datetime, patience: timedelta) -> datetime:
+    return min(now + patience, job.deadline_at)
