@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from events.errors import BadMessage
 
 #: What a job id may look like; it is a path component and a document id.
 JOB_ID = re.compile(r"job_[a-z0-9]{6,40}")
-_SEGMENT = re.compile(rf"jobs/({JOB_ID.pattern})/segments/(0|[1-9]\d{{0,5}})/([1-9]\d{{0,5}})/(.+)", re.DOTALL)
-_OUTPUT = re.compile(rf"jobs/({JOB_ID.pattern})/output/([1-9]\d{{0,5}})/([^/]+)", re.DOTALL)
+_SEGMENT = re.compile(rf"jobs/({JOB_ID.pattern})/segments/(0|[1-9][0-9]{{0,5}})/([1-9][0-9]{{0,5}})/(.+)", re.DOTALL)
+_OUTPUT = re.compile(rf"jobs/({JOB_ID.pattern})/output/([1-9][0-9]{{0,5}})/([^/]+)", re.DOTALL)
 _URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(.+)", re.DOTALL)
 
 LAST_FRAME = "last_frame.png"
@@ -58,9 +59,13 @@ class ObjectUri:
 def parse_object_name(name: str) -> SegmentObject | OutputObject | None:
     """Tell what an object is; None for everything that is neither a clip nor an output.
 
+    A name that no program of ours would write (`..`, an empty part, a line break) is nobody's object.
+
     >>> parse_object_name("jobs/job_abc123/segments/4/1/7/sample_0.mp4")
     SegmentObject(job_id='job_abc123', segment_index=4, attempt=1, filename='7/sample_0.mp4')
     """
+    if not _is_plain(name):
+        return None
     if found := _SEGMENT.fullmatch(name):
         job_id, index, attempt, filename = found.groups()
         return SegmentObject(job_id, int(index), int(attempt), filename)
@@ -91,16 +96,28 @@ def parse_uri(uri: str) -> ObjectUri:
     Raises:
         BadMessage: another scheme, a bad bucket name, or a name with `..`, an empty part or a control character.
     """
+    fault = uri_fault(uri)
+    if fault:
+        raise BadMessage(f"read {uri!r}: it {fault}")
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    return ObjectUri(bucket, name)
+
+
+def uri_fault(uri: str) -> str | None:
+    """Give what a URI should be and is not, as the rest of a sentence; None for a good one."""
     found = _URI.fullmatch(uri)
     if not found:
-        raise BadMessage(f"read {uri!r}: not of the form gs://bucket/object")
-    bucket, name = found.groups()
-    parts = name.split("/")
-    if any(part in {"", ".", ".."} for part in parts) or any(ord(c) < 32 or ord(c) == 127 for c in name):
-        raise BadMessage(
-            f"read {uri!r}: an object name may have no empty part, no '.' or '..' and no control character"
-        )
-    return ObjectUri(bucket, name)
+        return "should be of the form gs://bucket/object"
+    if not _is_plain(found[2]):
+        return "should name an object without an empty part, '.', '..' or a control character"
+    return None
+
+
+def _is_plain(name: str) -> bool:
+    # Line and paragraph separators and lone surrogates are control characters to somebody downstream.
+    return not any(part in {"", ".", ".."} for part in name.split("/")) and not any(
+        unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in name
+    )
 
 
 def job_id_of_request(project_id: str, kind: str, request_id: str) -> str:
