@@ -5,13 +5,23 @@ What is wrong is refused here, before anything is made or spent, with the field 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from events.errors import BadMessage, InvalidRequest
-from events.names import parse_uri
+from events.complaints import quoted
+from events.errors import InvalidRequest
+from events.names import uri_fault
 from events.plan import Compression, Fit, Orientation
 from events.wire import SCHEMA_VERSION, WireModel, invalid_request
 
@@ -50,10 +60,35 @@ class AspectRatio(StrEnum):
     SQUARE = "1:1"
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_GENERATOR = re.compile(r"[a-z][a-z0-9_]{0,30}")
+
+
+def _is_a_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            "should be 1 to 128 letters, digits, dots, dashes or underscores, beginning with a letter or digit, "
+            f"not {quoted(value)}"
+        )
+    return value
+
+
+def _is_a_generator(value: str) -> str:
+    if not _GENERATOR.fullmatch(value):
+        raise ValueError(f"should be the name of a generator, such as storyboard, not {quoted(value)}")
+    return value
+
+
+def _is_an_object(value: str) -> str:
+    if fault := uri_fault(value):
+        raise ValueError(f"{fault}, not {quoted(value)}")
+    return value
+
+
 #: A project or request name: a path component and part of a lock's name.
-_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+_Name = Annotated[str, AfterValidator(_is_a_name)]
 _Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-_Uri = Annotated[str, StringConstraints(min_length=1, max_length=1500)]
+_Uri = Annotated[str, StringConstraints(max_length=1500), AfterValidator(_is_an_object)]
 
 
 class _Request(WireModel):
@@ -81,11 +116,6 @@ class PromptSpec(WireModel):
     #: `gs://bucket/object` of the picture that the clip starts from.
     start_image: _Uri | None = None
 
-    @field_validator("start_image")
-    @classmethod
-    def _is_an_object(cls, value: str | None) -> str | None:
-        return value if value is None else _object_uri(value)
-
 
 class LongFormRequest(_Request):
     """Prompts in, one film out."""
@@ -95,7 +125,7 @@ class LongFormRequest(_Request):
     prompts: list[PromptSpec] = Field(min_length=1, max_length=200)
     aspect_ratio: AspectRatio = AspectRatio.LANDSCAPE
     resolution: Resolution = Resolution.HD
-    generator: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "storyboard"
+    generator: Annotated[str, AfterValidator(_is_a_generator)] = "storyboard"
     model: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     daisy_chain: bool = False
 
@@ -123,16 +153,11 @@ class StitchRequest(_Request):
     output_path: _Uri | None = None
     max_parallel_segments: int = Field(default=16, ge=1, le=50)
 
-    @field_validator("clips")
-    @classmethod
-    def _are_objects(cls, value: list[str]) -> list[str]:
-        return [_object_uri(uri) for uri in value]
-
     @field_validator("output_path")
     @classmethod
     def _is_a_video(cls, value: str | None) -> str | None:
-        if value is not None and not _object_uri(value).lower().endswith(".mp4"):
-            raise ValueError(f"should end in .mp4, because the reel is an MP4, not {value!r}")
+        if value is not None and not value.lower().endswith(".mp4"):
+            raise ValueError(f"should end in .mp4, because the reel is an MP4, not {quoted(value)}")
         return value
 
 
@@ -190,15 +215,15 @@ def read_request(value: object) -> Request:
         InvalidRequest: names the first wrong field and what would be right.
     """
     if not isinstance(value, dict):
-        raise InvalidRequest("", f"a request should be an object with fields, not {type(value).__name__}")
-    kind = value.get("kind") or (Kind.STITCH if "clips" in value else Kind.LONG_FORM)
+        raise InvalidRequest("", f"a request should be an object with fields, not {quoted(value)}")
+    kind = value.get("kind", Kind.STITCH if "clips" in value else Kind.LONG_FORM)
     model = _MODEL_OF_KIND.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise InvalidRequest("kind", f"should be 'long_form' or 'stitch', not {kind!r}")
+        raise InvalidRequest("kind", f"should be 'long_form' or 'stitch', not {quoted(kind)}")
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        raise invalid_request(exc) from exc
+        raise invalid_request(exc, model) from exc
 
 
 def segment_specs(request: Request) -> list[SegmentSpec]:
@@ -206,10 +231,3 @@ def segment_specs(request: Request) -> list[SegmentSpec]:
     if isinstance(request, StitchRequest):
         return [SegmentSpec(clip=ClipSpec(clip=uri)) for uri in request.clips]
     return [SegmentSpec(scene=scene) for scene in request.prompts]
-
-
-def _object_uri(value: str) -> str:
-    try:
-        return str(parse_uri(value))
-    except BadMessage as exc:
-        raise ValueError(f"should be gs://bucket/object; {exc}") from exc

@@ -10,6 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from events.complaints import first_problem
 from events.errors import BadMessage, InvalidRequest
 
 #: The version that this code writes; a reader takes any version up to this one.
@@ -39,30 +40,12 @@ class WireModel(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as exc:
-            field, reason = first_problem(exc)
-            where = f" field {field}" if field else ""
-            raise BadMessage(f"read {cls.__name__}:{where} {reason}") from exc
+            field, reason = first_problem(exc, cls)
+            where = f"field {field}" if field else "it"
+            raise BadMessage(f"read {cls.__name__}: {where} {reason}") from exc
 
 
-def first_problem(exc: ValidationError) -> tuple[str, str]:
-    """Give the wire path of the first wrong field, such as `prompts[3].durationMs`, and what is wrong with it."""
-    first = exc.errors(include_url=False, include_context=False)[0]
-    path = ""
-    for part in first["loc"]:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not _names_a_union_branch(part):
-            path += f".{part}" if path else part
-    reason = first["msg"].removeprefix("Value error, ")
-    return path, f"{reason}" if first["type"] != "missing" else "is missing"
-
-
-def _names_a_union_branch(part: str) -> bool:
-    # Pydantic puts the tried branch of a union ("str", "PromptSpec", …) into the path; people did not write that.
-    return part in {"str", "int", "bool", "list", "dict"} or part[:1].isupper() or "[" in part
-
-
-def invalid_request(exc: ValidationError) -> InvalidRequest:
-    """Turn a failed validation into the error that a person reads."""
-    field, reason = first_problem(exc)
+def invalid_request(exc: ValidationError, model: type[BaseModel] | None = None) -> InvalidRequest:
+    """Turn a failed validation of `model` into the error that a person reads."""
+    field, reason = first_problem(exc, model)
     return InvalidRequest(field, reason)
