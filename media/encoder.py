@@ -1,0 +1,252 @@
+"""FFmpeg argument lists for one clip: pure, nothing is run here (`gpu_job/ffmpeg.py` runs them).
+
+A clip's bytes are hostile: the file is opened as the kind that it was found to be, by the file protocol
+alone, and only its first picture and its first sound are read.
+Source: https://ffmpeg.org/ffmpeg.html; the meaning of x264's words: `x264 --fullhelp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from events.clip import ClipFacts
+from events.errors import BadMedia
+from media.filters import at_rate, audio_filter, silence_source, video_filter
+from media.treatment import Colour, Picture, Quality, SoundFormat, Target, Treatment
+
+#: FFmpeg's demuxer for each kind of file that a probe names.
+DEMUXERS: Mapping[str, str] = {
+    "mp4": "mov",
+    "mov": "mov",
+    "matroska": "matroska",
+    "webm": "matroska",
+    "avi": "avi",
+    "mpegts": "mpegts",
+    "mpeg": "mpeg",
+    "flv": "flv",
+    "ogg": "ogg",
+    "asf": "asf",
+}
+
+#: Share of packets that may fail to decode before a clip counts as broken: one bad frame of a long take is
+#: hidden by the decoder, more is seen.
+BROKEN_MAX = Fraction(1, 50)
+
+#: Bits per second of AAC-LC for each channel: transparent to most ears at 96 kb/s.
+_AUDIO_BITRATE_BPS = 96_000
+
+#: Seconds between the key frames of an encoded clip: players seek to them; streaming services ask for two.
+_KEYFRAME_INTERVAL_SECONDS = 2
+
+#: B-frames in a row where the film has any; x264's default.
+_B_FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ClipEncode:
+    """One clip to be made anew."""
+
+    facts: ClipFacts
+    #: Absolute.
+    source: Path
+    #: Absolute; an MP4 is written here.
+    output: Path
+    treatment: Treatment
+    #: How many frames come out at most.
+    frame_count: int
+    #: Of the clip; None where its headers were not read for it, so that FFmpeg must find out.
+    colour: Colour | None
+    square_pixels: bool = True
+
+
+def encode_args(clip: ClipEncode, target: Target, encoder: str = "libx264") -> list[str]:
+    """Give the arguments, without the program's name, that make one clip fit the film.
+
+    Args:
+        clip: what to encode; its treatment is `sound` or `encode`.
+        target: the film.
+        encoder: a key of `VIDEO_ENCODERS`.
+
+    Raises:
+        BadMedia: the clip is of a kind that is not opened.
+    """
+    if clip.treatment is Treatment.COPY:
+        raise ValueError("a copied clip is not encoded")
+    args = [*_START, *_input_args(clip), *_sound_input_args(clip, target.sound)]
+    args += _picture_args(clip, target, encoder)
+    args += _sound_args(clip, target)
+    args += ["-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
+    return [*args, "-f", "mp4", file_url(clip.output)]
+
+
+#: Quiet but for errors and progress lines, which come four times a second; asks nothing.
+_START = (
+    *("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"),
+    *("-y", "-max_error_rate", f"{float(BROKEN_MAX):.2f}"),
+)
+
+
+def count_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
+    """Give the arguments that only count a clip's frames at a rate, `frame_count` at most; nothing is written."""
+    picture = ["-map", "0:V:0", "-vf", f"{at_rate(frame_rate)},scale=16:16", "-frames:v", str(clip.frame_count)]
+    return [*_START, *_input_args(clip), *picture, "-f", "null", "-"]
+
+
+def file_url(path: Path) -> str:
+    """Give a path so that FFmpeg can take it for nothing but a file: no option, protocol or pattern.
+
+    >>> file_url(Path("/clips/http:-x %d.mp4"))
+    'file:/clips/http:-x %d.mp4'
+    """
+    if not path.is_absolute():
+        raise ValueError(f"an absolute path is needed, not {path}")
+    return f"file:{path}"
+
+
+def _input_args(clip: ClipEncode) -> list[str]:
+    demuxer = DEMUXERS.get(clip.facts.container)
+    if demuxer is None:
+        raise BadMedia(
+            f"open {clip.source.name}: a file of kind {clip.facts.container} is not read; "
+            f"convert it to one of {', '.join(sorted(DEMUXERS))}"
+        )
+    # An MP4 may name other files as its data; FFmpeg must not follow them.
+    references = ["-enable_drefs", "0", "-use_absolute_path", "0"] if demuxer == "mov" else []
+    return ["-protocol_whitelist", "file", "-f", demuxer, *references, "-i", file_url(clip.source)]
+
+
+def _has_sound(clip: ClipEncode) -> bool:
+    return clip.facts.audio_codec is not None
+
+
+def _sound_input_args(clip: ClipEncode, sound: SoundFormat | None) -> list[str]:
+    if sound is None or _has_sound(clip):
+        return []
+    return ["-f", "lavfi", "-i", silence_source(sound)]
+
+
+def _picture_args(clip: ClipEncode, target: Target, encoder: str) -> list[str]:
+    # V and not v: a cover picture is a video stream too.
+    args = ["-map", "0:V:0"]
+    if clip.treatment is Treatment.SOUND:
+        return [*args, "-c:v", "copy"]
+    size = (clip.facts.width_px, clip.facts.height_px)
+    graph = video_filter(
+        target.picture,
+        target.fit,
+        source_size=size,
+        source_colour=clip.colour,
+        square_pixels=clip.square_pixels,
+    )
+    # The cap stops a file whose broken time stamps would be filled with frames without end.
+    args += ["-vf", graph, "-frames:v", str(clip.frame_count)]
+    return [*args, *VIDEO_ENCODERS[encoder](target.picture, target.quality)]
+
+
+def _sound_args(clip: ClipEncode, target: Target) -> list[str]:
+    if target.sound is None:
+        return ["-an"]
+    graph = audio_filter(
+        target.sound,
+        frame_count=clip.frame_count,
+        frame_rate=target.picture.frame_rate,
+        source_channels=clip.facts.channel_count if _has_sound(clip) else target.sound.channel_count,
+    )
+    bitrate_bps = _AUDIO_BITRATE_BPS * target.sound.channel_count
+    args = ["-map", "0:a:0" if _has_sound(clip) else "1:a:0", "-af", graph]
+    return [*args, "-c:a", "aac", "-profile:a", "aac_low", "-b:a", str(bitrate_bps)]
+
+
+def x264_args(picture: Picture, quality: Quality) -> list[str]:
+    """Give libx264's arguments; the same picture and quality always give the same parameter sets."""
+    interval = keyframe_interval(picture.frame_rate)
+    params = {
+        "keyint": interval,
+        "min-keyint": min(interval, max(1, interval // 10)),
+        "scenecut": 40,
+        "open-gop": 0,
+        "force-cfr": 1,
+        "sps-id": picture.sps_id,
+        **_B_FRAME_PARAMS[picture.reorder_depth],
+    }
+    text = ":".join(f"{name}={value}" for name, value in params.items())
+    args = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        quality.preset,
+        "-crf",
+        str(quality.crf),
+        "-profile:v",
+        picture.profile,
+    ]
+    return [*args, "-threads", "0", "-x264-params", text]
+
+
+#: x264's B-frame structure for each reorder depth: none; plain ones; ones that others refer to.
+_B_FRAME_PARAMS: Mapping[int, dict[str, int | str]] = {
+    0: {"bframes": 0},
+    1: {"bframes": _B_FRAMES, "b-pyramid": "none"},
+    2: {"bframes": _B_FRAMES, "b-pyramid": "normal"},
+}
+
+
+def nvenc_args(picture: Picture, quality: Quality) -> list[str]:
+    """Give h264_nvenc's arguments; it cannot number its parameter sets: only for films encoded whole."""
+    b_frames = ["-bf", "0" if picture.reorder_depth == 0 else str(_B_FRAMES)]
+    b_frames += ["-b_ref_mode", "middle" if picture.reorder_depth == 2 else "disabled"]
+    args = [
+        "-c:v",
+        "h264_nvenc",
+        "-preset",
+        "p5",
+        "-tune",
+        "hq",
+        "-rc",
+        "vbr",
+        "-cq",
+        str(quality.crf),
+        "-b:v",
+        "0",
+    ]
+    args += [
+        "-profile:v",
+        picture.profile,
+        "-g",
+        str(keyframe_interval(picture.frame_rate)),
+        "-strict_gop",
+        "1",
+    ]
+    return [*args, *b_frames]
+
+
+#: FFmpeg's name of an encoder → its arguments.
+VIDEO_ENCODERS: Mapping[str, Callable[[Picture, Quality], list[str]]] = {
+    "libx264": x264_args,
+    "h264_nvenc": nvenc_args,
+}
+
+
+def encoders_for(target: Target) -> tuple[str, ...]:
+    """Give the encoders that can make this film's odd clips, the fastest first."""
+    if target.picture.sps_id != 0:
+        return ("libx264",)
+    return ("h264_nvenc", "libx264")
+
+
+def keyframe_interval(frame_rate: Fraction) -> int:
+    """Give the largest distance of key frames, in frames.
+
+    >>> keyframe_interval(Fraction(24000, 1001))
+    48
+    """
+    return max(1, round(frame_rate * _KEYFRAME_INTERVAL_SECONDS))
+
+
+def trial_args(encoder: str) -> list[str]:
+    """Give the arguments that encode a black frame to nowhere: a listed encoder may still not work here."""
+    frame = ["-f", "lavfi", "-i", "color=black:size=256x144:rate=25", "-frames:v", "1", "-pix_fmt", "yuv420p"]
+    return ["-nostdin", "-hide_banner", "-loglevel", "error", *frame, "-c:v", encoder, "-f", "null", "-"]
