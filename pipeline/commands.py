@@ -37,7 +37,7 @@ class RequestStitch(Command):
 
 @dataclass(frozen=True, slots=True)
 class OpenWindow(Command):
-    """Find the pending segments below `window_end` and ask for each."""
+    """Reopen what was left over from before a resume, then ask for each pending segment below `window_end`."""
 
     window_end: int
 

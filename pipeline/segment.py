@@ -6,8 +6,9 @@ when its clip is there and was probed. The object is the truth: a clip that land
 segment is (adoption), because it was paid for. Everything else that comes late or twice is ignored.
 
 A failure leads back to `pending` with `not_before`, or, when its tries are used up, to `failed`, or to `skipped`
-where the job's policy allows it. When the job ends first, the segment is `cancelled`; `attempt` and `operation`
-stay on record, so that a late clip still finds its place.
+where the job's policy allows it. When the job ends first, what waits is `cancelled`. What a generator has is given up
+only with a cancelled job: a failed one may be resumed, and must not buy again what is about to land. `attempt` and
+`operation` stay on record, so that a late clip still finds its place.
 """
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ def _running(job: Job, segment: Segment, event: facts.GenerationRunning, now: da
 def _unknown(job: Job, segment: Segment, event: facts.GenerationUnknown, now: datetime) -> Outcome:
     if event.attempt < segment.attempt:
         return _ignored("it belongs to an earlier attempt")
+    if event.resubmittable and not job.active:
+        return Outcome("the order was lost, and its job is over", segment=_cancelled(segment))
     if event.resubmittable:
         again = replace(segment, state=S.CLAIMED, operation=None, wake_at=now + limits.CLAIM_LEASE)
         command = order.SubmitSegment(job.job_id, segment.index, segment.attempt)
@@ -130,44 +133,43 @@ def _failed(job: Job, segment: Segment, failure: Failure, *, retryable: bool, no
         skip = job.on_segment_failure is OnSegmentFailure.SKIP
         ended = replace(segment, state=S.SKIPPED if skip else S.FAILED, error=failure, wake_at=None)
         return Outcome(f"{failure.code}: {answer.reason}", segment=ended)
-    waiting = replace(segment, state=S.PENDING, error=failure, not_before=answer.not_before, wake_at=answer.not_before)
-    command = order.RenderSegment(job.job_id, segment.index, answer.not_before)
-    return Outcome(f"{failure.code}: try again", segment=waiting, commands=(command,))
+    return _put_back(job, replace(segment, error=failure), answer.not_before, f"{failure.code}: try again")
+
+
+def _put_back(job: Job, segment: Segment, not_before: datetime, reason: str) -> Outcome:
+    if not job.active:
+        # As if its job had ended a moment later and found it waiting.
+        return Outcome(f"{reason}, if the job goes on", segment=_cancelled(segment))
+    waiting = replace(segment, state=S.PENDING, not_before=not_before, wake_at=not_before)
+    command = order.RenderSegment(job.job_id, segment.index, not_before)
+    return Outcome(reason, segment=waiting, commands=(command,))
+
+
+def _cancelled(segment: Segment) -> Segment:
+    return replace(segment, state=S.CANCELLED, not_before=None, waiting_quota=False, wake_at=None)
 
 
 def _failed_too_late(job: Job, segment: Segment, event: facts.SegmentFailed, now: datetime) -> Outcome:
     # Recorded as if it had come in time, so that the order of a job's last events does not show in its documents.
-    if event.attempt < segment.attempt:
-        return _ignored("it belongs to an earlier attempt")
-    failure = Failure(event.code, event.message, segment.index)
-    outcome = _failed(job, segment, failure, retryable=event.retryable, now=now, jitter=event.jitter)
-    if outcome.segment is not None and outcome.segment.state is not S.PENDING:
-        return outcome
-    return Outcome(f"{event.code}, after its job ended", segment=replace(segment, error=failure))
+    if job.active:
+        return _ignored("the job goes on, and with it a new attempt")
+    return _attempt_failed(job, segment, event, now)
 
 
 def _quota(job: Job, segment: Segment, event: facts.QuotaExhausted, now: datetime) -> Outcome:
     if event.attempt < segment.attempt:
         return _ignored("it belongs to an earlier attempt")
+    failure = Failure("quota_exhausted", event.message, segment.index)
+    waiting = replace(segment, tries=segment.tries - 1, waiting_quota=True, error=failure)
     not_before = now + limits.QUOTA_WAIT + backoff(1, event.jitter)
-    waiting = replace(
-        segment,
-        state=S.PENDING,
-        tries=segment.tries - 1,
-        not_before=not_before,
-        waiting_quota=True,
-        error=Failure("quota_exhausted", event.message, segment.index),
-        wake_at=not_before,
-    )
-    command = order.RenderSegment(job.job_id, segment.index, not_before)
-    return Outcome("the provider's quota is used up; this was no try", segment=waiting, commands=(command,))
+    return _put_back(job, waiting, not_before, "the provider's quota is used up; this was no try")
 
 
 def _pending_overdue(job: Job, segment: Segment, _event: facts.SegmentDeadlinePassed, now: datetime) -> Outcome:
     if not _due(segment, now):
         return _ignored("it is not due")
-    if not job.active:
-        return Outcome("its job is over", segment=replace(segment, wake_at=None))
+    if not job.active or segment.index >= job.window_end:
+        return Outcome("nobody waits for it now", segment=replace(segment, wake_at=None))
     command = order.RenderSegment(job.job_id, segment.index)
     waiting = replace(segment, wake_at=now + limits.REQUEST_PATIENCE)
     return Outcome("its message is overdue; ask again", segment=waiting, commands=(command,))
@@ -182,17 +184,22 @@ def _work_overdue(job: Job, segment: Segment, _event: facts.SegmentDeadlinePasse
 def _closed(job: Job, segment: Segment, _event: facts.SegmentClosed, _now: datetime) -> Outcome:
     if job.active:
         return _ignored("the job is active again")
-    closed = replace(segment, state=S.CANCELLED, not_before=None, waiting_quota=False, wake_at=None)
-    if segment.operation is None or segment.state is S.PENDING:
-        return Outcome("its job is over", segment=closed)
+    if segment.state is S.PENDING:
+        return Outcome("its job is over", segment=_cancelled(segment))
+    if job.state is JobState.FAILED:
+        return _ignored("the job may be resumed, so what was ordered for it is taken in when it ends")
+    if segment.operation is None:
+        return Outcome("its job is over", segment=_cancelled(segment))
     command = order.CancelGeneration(job.job_id, segment.index, segment.operation)
-    return Outcome("its job is over", segment=closed, commands=(command,))
+    return Outcome("its job is over", segment=_cancelled(segment), commands=(command,))
 
 
 def _reopened(job: Job, segment: Segment, _event: facts.SegmentReopened, now: datetime) -> Outcome:
     if not job.active:
         return _ignored(f"the job is {job.state}")
-    opened = replace(segment, state=S.PENDING, tries=0, not_before=None, wake_at=now + limits.REQUEST_PATIENCE)
+    # Outside the window it waits for the segments before it, and the job's own deadline covers that.
+    wake_at = now + limits.REQUEST_PATIENCE if segment.index < job.window_end else None
+    opened = replace(segment, state=S.PENDING, tries=0, not_before=None, wake_at=wake_at)
     return Outcome("the job goes on", segment=opened)
 
 
@@ -212,7 +219,7 @@ def _next_orders(job: Job) -> tuple[order.Command, ...]:
 _STALE = Ignore("its attempt is over")
 _OVER = Ignore("the segment is over")
 _NO_WAIT = Ignore("it waits for nothing")
-_FAILING = (S.PENDING, S.FAILED, S.SKIPPED)
+_FAILING = (S.PENDING, S.CANCELLED, S.FAILED, S.SKIPPED)
 _DONE: Cell = Move(_done, (S.DONE,))
 
 TABLE: dict[tuple[SegmentState, type[facts.SegmentEvent]], Cell] = {
@@ -232,7 +239,7 @@ TABLE: dict[tuple[SegmentState, type[facts.SegmentEvent]], Cell] = {
     (S.CLAIMED, facts.GenerationUnknown): Move(_unknown, (S.CLAIMED, *_FAILING)),
     (S.CLAIMED, facts.SegmentDone): _DONE,
     (S.CLAIMED, facts.SegmentFailed): Move(_attempt_failed, (S.CLAIMED, *_FAILING)),
-    (S.CLAIMED, facts.QuotaExhausted): Move(_quota, (S.CLAIMED, S.PENDING)),
+    (S.CLAIMED, facts.QuotaExhausted): Move(_quota, (S.CLAIMED, S.PENDING, S.CANCELLED)),
     (S.CLAIMED, facts.SegmentDeadlinePassed): Move(_work_overdue, (S.CLAIMED,)),
     (S.CLAIMED, facts.SegmentClosed): Move(_closed, (S.CLAIMED, S.CANCELLED)),
     (S.CLAIMED, facts.SegmentReopened): Ignore("it is open"),
