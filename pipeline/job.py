@@ -65,16 +65,26 @@ def _count(job: Job, change: SegmentChange | None) -> Job:
     assert change is not None
     before, after = change.before.state, change.after.state
     price = change.after.price_micro_usd if after is SegmentState.DONE else 0
-    skipped_now = after is SegmentState.SKIPPED and before is not SegmentState.SKIPPED
-    last_frame = change.cause.last_frame if isinstance(change.cause, facts.SegmentDone) else None
-    return replace(
+    counted = replace(
         job,
         done_count=job.done_count + (after is SegmentState.DONE) - (before is SegmentState.DONE),
         skipped_count=job.skipped_count + (after is SegmentState.SKIPPED) - (before is SegmentState.SKIPPED),
         cost=replace(job.cost, spent_micro_usd=job.cost.spent_micro_usd + price) if price else job.cost,
-        warnings=tuple(sorted({*job.warnings, _left_out(change.after)})) if skipped_now else job.warnings,
-        last_frame=last_frame or job.last_frame,
+        warnings=_warnings(job, change),
     )
+    last_frame = change.cause.last_frame if isinstance(change.cause, facts.SegmentDone) else None
+    # A clip that was left out and landed after all must not set the chain back behind the segments that followed it.
+    is_last_of_chain = change.after.index == counted.ended_count - 1
+    return replace(counted, last_frame=last_frame) if last_frame and is_last_of_chain else counted
+
+
+def _warnings(job: Job, change: SegmentChange) -> tuple[str, ...]:
+    warnings = set(job.warnings)
+    if change.before.state is SegmentState.SKIPPED:
+        warnings.discard(_left_out(change.before))
+    if change.after.state is SegmentState.SKIPPED:
+        warnings.add(_left_out(change.after))
+    return tuple(sorted(warnings))
 
 
 def _left_out(segment: Segment) -> str:
@@ -165,7 +175,7 @@ def _closing_overdue(
 
 
 def _tidied(job: Job, _event: facts.SegmentsClosed, _now: datetime, _change: SegmentChange | None) -> Outcome:
-    return Outcome("every segment knows", job=replace(job, wake_at=None))
+    return Outcome("every segment knows", job=replace(job, wake_at=None) if job.wake_at else None)
 
 
 def _orders(job: Job) -> tuple[order.Command, ...]:
@@ -237,7 +247,7 @@ TABLE: dict[tuple[JobState, type[facts.JobEvent]], Cell] = {
     (J.COMPLETED, facts.JobRequested): _OVER,
     (J.COMPLETED, facts.SegmentEnded): _ALL_ENDED,
     (J.COMPLETED, facts.StitchRequested): _OVER,
-    (J.COMPLETED, facts.StitchStarted): _OVER,
+    (J.COMPLETED, facts.StitchStarted): Move(_on_the_stitch(stitching.started_after_done), (J.COMPLETED,)),
     (J.COMPLETED, facts.StitchProgressed): _OVER,
     (J.COMPLETED, facts.StitchDone): Ignore("the film is there"),
     (J.COMPLETED, facts.StitchFailed): Ignore("the film is there"),
@@ -259,7 +269,7 @@ TABLE: dict[tuple[JobState, type[facts.JobEvent]], Cell] = {
     (J.CANCELLED, facts.JobRequested): _OVER,
     (J.CANCELLED, facts.SegmentEnded): Move(_ended_after_cancel, (J.CANCELLED,)),
     (J.CANCELLED, facts.StitchRequested): _OVER,
-    (J.CANCELLED, facts.StitchStarted): _OVER,
+    (J.CANCELLED, facts.StitchStarted): Move(_on_the_stitch(stitching.started_too_late), (J.CANCELLED,)),
     (J.CANCELLED, facts.StitchProgressed): _OVER,
     (J.CANCELLED, facts.StitchDone): Ignore("nobody waits for the film any more; the object is kept"),
     (J.CANCELLED, facts.StitchFailed): _OVER,

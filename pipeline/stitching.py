@@ -57,6 +57,22 @@ def started(job: Job, event: facts.StitchStarted, now: datetime) -> Outcome:
     return Outcome(f"the {event.route.stitcher} stitcher has it", job=changed)
 
 
+def started_after_done(job: Job, event: facts.StitchStarted, _now: datetime) -> Outcome:
+    """Record the route of a film that was there before its start was told."""
+    if event.attempt < job.stitch.attempt or job.route == event.route:
+        return Outcome("it is known, or belongs to an earlier attempt")
+    return Outcome("the film was there first", job=replace(job, route=event.route))
+
+
+def started_too_late(job: Job, event: facts.StitchStarted, _now: datetime) -> Outcome:
+    """Call off work that was started while its job was cancelled: nobody waits for the film."""
+    if event.attempt < job.stitch.attempt or job.stitch.operation == event.operation:
+        return Outcome("it is known, or belongs to an earlier attempt")
+    changed = replace(job, stitch=replace(job.stitch, operation=event.operation), route=event.route)
+    command = order.CancelStitch(job.job_id, event.operation)
+    return Outcome("the job was cancelled while it was started", job=changed, commands=(command,))
+
+
 def progressed(job: Job, event: facts.StitchProgressed, now: datetime) -> Outcome:
     """Move the bar forward, and wait longer."""
     if event.attempt < job.stitch.attempt or not job.stitch.claimed:
