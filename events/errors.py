@@ -101,6 +101,18 @@ class StitchFailed(PipelineError):
 
     code = "stitch_failed"
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retryable: bool | None = None,
+        segment_index: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, retryable=retryable)
+        #: The segment (0-based) whose clip is to blame; None when no single one is.
+        self.segment_index = segment_index
+
 
 class NotFound(PipelineError):
     """An object that should be there is not."""

@@ -60,6 +60,8 @@ class SegmentDone(JobMessage):
     segment_index: int = Field(ge=0)
     attempt: int | None = Field(default=None, ge=1)
     clip: Clip | None = None
+    #: `gs://bucket/object` of the clip's last frame, where the job chains.
+    last_frame: str | None = None
 
 
 class StitchRequested(JobMessage):

@@ -1,0 +1,174 @@
+"""The embedded object store: a folder laid out `bucket/object`, so that a person finds a clip with `ls`.
+
+An object is written beside the folder under a name of its own and renamed into place: readers see all of it or none.
+Its generation is its modification time in nanoseconds, which only rises; so a file needs no paper beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from events.errors import LimitExceeded, NotFound, PipelineError, PreconditionFailed
+from events.names import parse_uri
+from pipeline.object_port import ObjectInfo
+
+#: The folder of half-written objects; its name is no bucket's.
+_PARTS = ".parts"
+
+
+class DiskObjectStore:
+    """Objects in a folder.
+
+    Args:
+        root: the folder; it is made when it is not there.
+        on_finalize: is told of every object that was written; None tells nobody.
+    """
+
+    def __init__(self, root: Path, on_finalize: Callable[[ObjectInfo], None] | None = None) -> None:
+        #: The folder that holds the buckets.
+        self.root = root.absolute()
+        #: The folder of half-written objects, on the same file system.
+        self.parts = self.root / _PARTS
+        self._on_finalize = on_finalize
+        self.parts.mkdir(parents=True, exist_ok=True)
+
+    def stat(self, uri: str) -> ObjectInfo | None:
+        """Give the present version of an object; None when there is none."""
+        try:
+            found = self.path(uri).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return ObjectInfo(uri, found.st_mtime_ns, found.st_size)
+
+    def list(self, prefix_uri: str) -> list[ObjectInfo]:
+        """Give every object whose URI starts with `prefix_uri`, by name."""
+        bucket, _, prefix = prefix_uri.removeprefix("gs://").partition("/")
+        folder = self.root / bucket
+        start = folder / prefix.rpartition("/")[0]
+        found = []
+        for path in start.rglob("*") if start.is_dir() else ():
+            name = path.relative_to(folder).as_posix()
+            if name.startswith(prefix) and path.is_file():
+                info = self.stat(f"gs://{bucket}/{name}")
+                found += [info] if info is not None else []
+        return sorted(found, key=lambda info: info.uri)
+
+    def read(self, uri: str, offset: int = 0, length: int | None = None, generation: int | None = None) -> bytes:
+        """Read a range of an object."""
+        try:
+            with self.path(uri).open("rb") as file:
+                if generation is not None and os.fstat(file.fileno()).st_mtime_ns != generation:
+                    raise NotFound(f"read {uri}: it was changed since it was looked at")
+                file.seek(offset)
+                return file.read(-1 if length is None else length)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+            raise NotFound(f"read {uri}: there is no such object") from exc
+
+    def write(self, uri: str, content: bytes, if_generation: int | None = None) -> ObjectInfo:
+        """Write a whole object atomically."""
+        with self.part(uri) as part:
+            part.write_bytes(content)
+            return self.finish(part, uri, if_generation)
+
+    def compose(self, uri: str, source_uris: Sequence[str], if_generation: int | None = None) -> ObjectInfo:
+        """Write an object that is its sources one after another."""
+        if not 1 <= len(source_uris) <= 32:
+            raise PipelineError(f"compose {uri}: {len(source_uris)} sources; one call takes 1 to 32")
+        with self.part(uri) as part:
+            with part.open("wb") as whole:
+                for source in source_uris:
+                    try:
+                        with self.path(source).open("rb") as file:
+                            shutil.copyfileobj(file, whole, 1 << 20)
+                    except FileNotFoundError as exc:
+                        raise NotFound(f"compose {uri}: there is no {source}") from exc
+            return self.finish(part, uri, if_generation)
+
+    def delete(self, uri: str) -> None:
+        """Delete an object; without one, nothing happens."""
+        self.path(uri).unlink(missing_ok=True)
+
+    def path(self, uri: str) -> Path:
+        """Give the file of an object, for those who read it in place.
+
+        Raises:
+            BadMessage: the URI is not well formed, so it cannot lead out of the folder.
+        """
+        parsed = parse_uri(uri)
+        return self.root / parsed.bucket / parsed.name
+
+    @contextmanager
+    def part(self, uri: str) -> Iterator[Path]:
+        """Lend a place for a half-written object, on the same file system; it is removed afterwards."""
+        path = self.parts / f"{os.getpid()}-{secrets.token_hex(8)}{Path(uri).suffix}"
+        try:
+            yield path
+        except OSError as exc:
+            if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise LimitExceeded(f"write {uri}: the disk is full; free some space and resume") from exc
+            raise PipelineError(f"write {uri}: {exc.strerror or exc}") from exc
+        finally:
+            path.unlink(missing_ok=True)
+
+    def finish(self, part: Path, uri: str, if_generation: int | None = None) -> ObjectInfo:
+        """Make a finished part an object, atomically and durably, and tell of it."""
+        target = self.path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        with self._turn():
+            present = self.stat(uri)
+            generation = present.generation if present else 0
+            if if_generation is not None and if_generation != generation:
+                raise PreconditionFailed(f"write {uri}: its generation is {generation}, not {if_generation}")
+            found = part.stat()
+            os.utime(part, ns=(found.st_atime_ns, max(found.st_mtime_ns, generation + 1)))
+            part.replace(target)
+        info = self.stat(uri)
+        assert info is not None
+        if self._on_finalize is not None:
+            self._on_finalize(info)
+        return info
+
+    def take_in(self, source: Path, uri: str) -> ObjectInfo:
+        """Make a user's file an object: by a hard link where the file system allows it, else by a copy.
+
+        Raises:
+            NotFound: the file is not there or cannot be read.
+        """
+        with self.part(uri) as part:
+            try:
+                source = source.resolve(strict=True)
+                try:
+                    os.link(source, part)
+                except OSError:
+                    shutil.copyfile(source, part)
+            except (FileNotFoundError, PermissionError, IsADirectoryError) as exc:
+                raise NotFound(f"read {source}: {exc.strerror or exc}") from exc
+            target = self.path(uri)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+        info = self.stat(uri)
+        assert info is not None
+        return info
+
+    def announce(self, uri: str) -> bool:
+        """Tell again of an object that is there, in case its writer died before it could; give whether it is."""
+        info = self.stat(uri)
+        if info is not None and self._on_finalize is not None:
+            self._on_finalize(info)
+        return info is not None
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # Compare-and-rename needs a turn of its own among all processes; it takes microseconds.
+        with (self.parts / "turn").open("ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,97 @@
+"""The embedded stitcher: a splice in this process where every clip conforms, else `gpu_job` as a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.disk import DiskObjectStore
+from adapters.local_process import run_stitch_program
+from adapters.local_queue import LocalQueue
+from events.errors import StitchFailed
+from events.messages import LocalStitch, Topic
+from events.names import parse_uri, stitch_name
+from events.plan import StitchPlan
+from pipeline.commands import Outgoing
+from pipeline.records import Route
+from pipeline.work_ports import Gone, Running, Started, Stopped
+
+SPLICE, ENCODE = "splice", "encode"
+
+#: Called with percent, 0–100, while the film is made; raises to stop.
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStitcher:
+    """Orders films through the queue, so that a stitch survives the process that ordered it."""
+
+    queue: LocalQueue
+    objects: DiskObjectStore
+    #: A system ffmpeg that the user named; None for the one that came with pip.
+    ffmpeg: str | None = None
+
+    def route(self, plan: StitchPlan) -> Route:
+        """Splice what conforms; encode what does not."""
+        from media.target import everything_conforms
+
+        reasons = everything_conforms(plan)
+        if not reasons:
+            return Route(SPLICE, "every clip conforms, so no frame is encoded", losers=(f"{ENCODE}: not needed",))
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        return Route(ENCODE, f"{reasons[0]}{more}", losers=(f"{SPLICE}: {reasons[0]}{more}",))
+
+    def start(self, plan: StitchPlan, route: Route) -> Started:
+        """Write the plan and queue the work; safe to repeat for the same attempt."""
+        plan_uri = f"gs://{parse_uri(plan.output_uri).bucket}/{stitch_name(plan.job_id, plan.attempt, 'plan.json')}"
+        self.objects.write(plan_uri, plan.to_json().encode())
+        if not self.queue.holds(Topic.LOCAL_STITCH, plan.job_id, plan.attempt):
+            message = LocalStitch(job_id=plan.job_id, attempt=plan.attempt, plan_uri=plan_uri)
+            self.queue.publish([Outgoing(message)])
+        return Started(f"{route.stitcher}/{plan.job_id}/{plan.attempt}")
+
+    def poll(self, operation: str) -> Running | Stopped | Gone:
+        """Ask whether the work is still queued or being done."""
+        _, job_id, attempt = operation.split("/")
+        return Running() if self.queue.holds(Topic.LOCAL_STITCH, job_id, int(attempt)) else Gone()
+
+    def cancel(self, operation: str) -> None:
+        """Do nothing: whoever makes the film asks from time to time whether somebody waits for it."""
+
+    def make(self, message: LocalStitch, on_progress: OnProgress) -> None:
+        """Make one film and store it with its report; called by a worker thread.
+
+        Raises:
+            StitchFailed: the film cannot be made; names the clip to blame where there is one.
+            LimitExceeded: the disk is full.
+            Unavailable: the child process died; another try may succeed.
+        """
+        plan = StitchPlan.from_json(self.objects.read(message.plan_uri))
+        if self.objects.announce(plan.output_uri):
+            return
+        on_progress(0)
+        if self.route(plan).stitcher == SPLICE:
+            self._splice(plan, on_progress)
+        else:
+            run_stitch_program(self.objects, message.plan_uri, self.ffmpeg, on_progress)
+            self.objects.announce(plan.output_uri)
+
+    def _splice(self, plan: StitchPlan, on_progress: OnProgress) -> None:
+        from media.write import splice_files
+
+        for clip in plan.clips:
+            info = self.objects.stat(clip.uri)
+            if info is None or info.generation != clip.generation:
+                what = "is gone" if info is None else "was changed since it was looked at"
+                text = f"splice clip {clip.segment_index + 1}: {clip.uri} {what}"
+                raise StitchFailed(text, segment_index=clip.segment_index)
+        paths = [self.objects.path(clip.uri) for clip in plan.clips]
+
+        def on_bytes(done: int, total: int) -> None:
+            on_progress(100 * done // total if total else 100)
+
+        with self.objects.part(plan.output_uri) as part:
+            report = splice_files(paths, part, progress=on_bytes)
+            # The report first: the film's own finalize event means that everything is there.
+            self.objects.write(plan.report_uri, report.to_json().encode())
+            self.objects.finish(part, plan.output_uri)

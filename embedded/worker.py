@@ -1,0 +1,193 @@
+"""A worker of the embedded mode: one thread for the handlers, some for slow work, all over one durable queue.
+
+Nothing is polled while there is work: a publisher in this process wakes the worker at once. For publishers in other
+processes it looks at SQLite's change counter, which is cheap, and once a second it sweeps what is overdue and frees
+the messages of workers that died.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from adapters.local_queue import CONTROL_LANE, WORK_LANE, Leased
+from embedded import work
+from embedded.assembly import Pipeline
+from events.errors import PipelineError
+from events.messages import Topic
+from functions import (
+    on_object_finalized,
+    on_requested,
+    on_segment_done,
+    on_segment_requested,
+    on_stitch_requested,
+    on_sweep,
+)
+from functions.services import Services
+from pipeline.ports import Delivery
+
+log = logging.getLogger("longreel.worker")
+
+Handler = Callable[[Services, Delivery], None]
+
+HANDLERS: dict[Topic, Handler] = {
+    Topic.REQUESTED: on_requested.handle,
+    Topic.SEGMENT_REQUESTED: on_segment_requested.handle,
+    Topic.SEGMENT_DONE: on_segment_done.handle,
+    Topic.STITCH_REQUESTED: on_stitch_requested.handle,
+    Topic.OBJECT_FINALIZED: on_object_finalized.handle,
+}
+
+#: Messages taken at once; what a kill -9 makes come again is at most this many.
+BATCH = 32
+#: How often an idle worker looks whether another process has committed. In seconds.
+LOOK_EVERY_SECONDS = 0.05
+#: How often what is overdue is looked for. In seconds.
+SWEEP_EVERY_SECONDS = 1.0
+
+
+class Worker:
+    """Runs in threads of its own between `start` and `stop`.
+
+    Args:
+        pipeline: opened with `worker=True`.
+        threads: threads for slow work, at least 1.
+    """
+
+    def __init__(self, pipeline: Pipeline, threads: int) -> None:
+        self._pipeline = pipeline
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._work_ready = threading.Condition()
+        self._work_rounds = 0
+        self._threads = [threading.Thread(target=self._control, name="longreel-control", daemon=True)]
+        names = [f"longreel-work-{number}" for number in range(threads)]
+        self._threads += [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+        pipeline.adapters.queue.listen(self._published)
+
+    def start(self) -> None:
+        """Begin to take messages."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop soon: slow work is given up and given back, finished messages are settled."""
+        self._stopping.set()
+        self._published()
+        for thread in self._threads:
+            thread.join()
+
+    def _published(self) -> None:
+        self._wake.set()
+        with self._work_ready:
+            self._work_rounds += 1
+            self._work_ready.notify_all()
+
+    def _control(self) -> None:
+        queue = self._pipeline.adapters.queue
+        done: list[int] = []
+        swept_at = 0.0
+        while not self._stopping.is_set():
+            if time.monotonic() - swept_at > SWEEP_EVERY_SECONDS:
+                self._guarded("sweep", self._tend)
+                swept_at = time.monotonic()
+            leased = self._take(CONTROL_LANE, done, BATCH)
+            if leased is None:
+                self._stopping.wait(SWEEP_EVERY_SECONDS)
+                continue
+            done = self._handle_all(leased)
+            if not leased:
+                self._sleep(SWEEP_EVERY_SECONDS - (time.monotonic() - swept_at))
+        self._guarded("settle", lambda: queue.exchange(CONTROL_LANE, done, 0))
+        self._pipeline.adapters.database.close()
+
+    def _handle_all(self, leased: list[Leased]) -> list[int]:
+        done = []
+        for position, each in enumerate(leased):
+            if self._stopping.is_set():
+                self._pipeline.adapters.queue.put_back(leased[position:])
+                break
+            if self._settle(each, self._dispatch):
+                done.append(each.message_id)
+        return done
+
+    def _sleep(self, longest_seconds: float) -> None:
+        """Wait until there may be something to do."""
+        database, queue = self._pipeline.adapters.database, self._pipeline.adapters.queue
+        until = time.monotonic() + longest_seconds
+        due_in_ms = queue.next_due_in_ms()
+        if due_in_ms is not None:
+            until = min(until, time.monotonic() + due_in_ms / 1000)
+        seen = database.data_version()
+        while (left := until - time.monotonic()) > 0:
+            if self._wake.wait(min(left, LOOK_EVERY_SECONDS)) or database.data_version() != seen:
+                break
+        self._wake.clear()
+        with self._work_ready:
+            self._work_rounds += 1
+            self._work_ready.notify_all()
+
+    def _work(self) -> None:
+        done: list[int] = []
+        while not self._stopping.is_set():
+            with self._work_ready:
+                rounds = self._work_rounds
+            leased = self._take(WORK_LANE, done, 1)
+            done = []
+            for each in leased or ():
+                if self._settle(each, self._do_work):
+                    done.append(each.message_id)
+            if not leased:
+                with self._work_ready:
+                    while self._work_rounds == rounds:
+                        self._work_ready.wait()
+        self._guarded("settle", lambda: self._pipeline.adapters.queue.exchange(WORK_LANE, done, 0))
+        self._pipeline.adapters.database.close()
+
+    def _dispatch(self, delivery: Delivery) -> None:
+        HANDLERS[delivery.topic](self._pipeline.services, delivery)
+
+    def _do_work(self, delivery: Delivery) -> None:
+        work.do(self._pipeline, delivery, self._stopping.is_set)
+
+    def _take(self, lane: str, done: list[int], limit: int) -> list[Leased] | None:
+        """Take messages; None when the database did not answer, and then nothing was settled."""
+        try:
+            return self._pipeline.adapters.queue.exchange(lane, done, limit)
+        except PipelineError:
+            log.exception("take messages", extra={"action": "take"})
+            return None
+
+    def _settle(self, leased: Leased, handle: Callable[[Delivery], None]) -> bool:
+        """Handle one message; tell whether it is done with."""
+        queue, delivery = self._pipeline.adapters.queue, leased.delivery
+        try:
+            handle(delivery)
+        except work.Stopping:
+            queue.put_back([leased])
+            return False
+        except PipelineError as exc:
+            log.warning("%s", exc.message, extra={"action": "refused", "topic": delivery.topic, "code": exc.code})
+            if exc.retryable:
+                queue.retry_later(leased, exc.message)
+            else:
+                queue.bury(leased, f"{exc.code}: {exc.message}")
+            return False
+        except Exception as exc:
+            log.exception("handle %s", delivery.topic, extra={"action": "bug", "topic": delivery.topic})
+            queue.retry_later(leased, f"{type(exc).__name__}: {exc}")
+            return False
+        return True
+
+    def _tend(self) -> None:
+        if self._pipeline.adapters.queue.free_the_dead():
+            self._published()
+        on_sweep.handle(self._pipeline.services)
+
+    def _guarded(self, doing: str, what: Callable[[], object]) -> None:
+        try:
+            what()
+        except Exception:
+            log.exception("%s", doing, extra={"action": doing})

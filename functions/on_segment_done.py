@@ -1,0 +1,28 @@
+"""Topic `segment_done`: ends the segment; the next one goes, or the stitch is asked for."""
+
+from __future__ import annotations
+
+from events.messages import SegmentDone
+from functions import clips
+from functions.perform import drive, segment_outcome
+from functions.services import Services
+from pipeline import facts
+from pipeline.ports import Delivery
+
+
+def handle(services: Services, delivery: Delivery) -> None:
+    """Take one delivery. A message typed by hand needs no clip: it is looked for where the segment's attempts land."""
+    message = SegmentDone.from_json(delivery.body)
+    drive(services, message.job_id, _event(services, message))
+
+
+def _event(services: Services, message: SegmentDone) -> facts.SegmentEvent:
+    if message.clip is not None and message.attempt is not None:
+        return facts.SegmentDone(message.segment_index, message.attempt, message.clip, message.last_frame)
+    job = services.jobs.load(message.job_id)
+    for segment in services.jobs.segments(message.job_id, below=message.segment_index + 1)[message.segment_index :]:
+        for attempt in range(segment.attempt, 0, -1):
+            if (landed := clips.find_landed(services, job.job_id, segment.index, attempt)) is not None:
+                return segment_outcome(services, landed, chained=job.daisy_chain)
+    # Nothing has landed, so the one thing that helps is to ask for the segment.
+    return facts.SegmentRequested(message.segment_index)

@@ -1,0 +1,27 @@
+"""All that a handler may use, as one typed bundle; assembled by `adapters/local.py` (and, in the cloud, its twin)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.object_port import ObjectStore
+from pipeline.ports import Clock, JobStore, MessageBus
+from pipeline.work_ports import Generator, Stitcher
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The outside, behind ports."""
+
+    jobs: JobStore
+    bus: MessageBus
+    objects: ObjectStore
+    #: Name → generator, such as `storyboard`, `clip`.
+    generators: Mapping[str, Generator]
+    stitcher: Stitcher
+    clock: Clock
+    #: Where everything that a job makes goes.
+    bucket: str
+    #: Draws a fresh job id.
+    new_job_id: Callable[[], str]

@@ -1,0 +1,30 @@
+"""What a person is told about a job: phase and message, from its state alone."""
+
+from __future__ import annotations
+
+from events.requests import Kind
+from pipeline.records import Job, JobState
+
+
+def phase_of(job: Job) -> str:
+    """Give one word for what is going on, finer than the state."""
+    if job.state is JobState.STITCHING:
+        return "stitching" if job.stitch.operation else "planning"
+    if job.state is JobState.GENERATING and job.kind is Kind.STITCH:
+        return "checking"
+    return str(job.state)
+
+
+def message_of(job: Job) -> str:
+    """Give the sentence that a person reads under the progress bar."""
+    match job.state:
+        case JobState.QUEUED:
+            return "Waiting to Start..."
+        case JobState.GENERATING:
+            return "Imaginating Scene..." if job.kind is Kind.LONG_FORM else "Looking at the Clips..."
+        case JobState.STITCHING:
+            return "Stitching Masterpiece..."
+        case JobState.COMPLETED:
+            return "Completed"
+        case _:
+            return job.error.message if job.error else str(job.state).capitalize()
