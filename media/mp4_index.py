@@ -1,0 +1,242 @@
+"""Reads the index (`moov`) of an MP4 or MOV into a `Movie`, fetching no media.
+
+A file on disk costs a few reads; an object in a store two or three ranged requests of some tens of kilobytes.
+Everything read here may come from a stranger: sizes are bounded, and whatever is wrong becomes `BadMedia`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+
+from events.errors import BadMedia
+from media.boxes import Box, boxes, find, readable, unpack_words
+from media.container import MOV, MP4, SNIFF_BYTES, sniff
+from media.movie import Edit, Movie, Track
+from media.mp4_tables import SampleTables
+from media.reader import ByteReader, WindowedReader
+from media.sample_entry import SoundEntry, VideoEntry, read_sound_entry, read_video_entry
+
+#: A film of a day needs about 80 MB; more is an attack or damage.
+MOOV_BYTES_MAX = 128 * 1024 * 1024
+#: Plain files have a handful of boxes at the top; fragmented ones are recognised by their first fragment.
+TOP_BOXES_MAX = 10_000
+TRACKS_MAX = 64
+EDITS_MAX = 1000
+#: Kinds of sample entries that say "encrypted".
+_ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
+
+
+def read_movie(reader: ByteReader, name: str) -> Movie:
+    """Read the index of an MP4 or MOV.
+
+    Args:
+        reader: the file or object.
+        name: how messages call it.
+
+    Raises:
+        BadMedia: it is something else, is cut off, has no picture, is encrypted, or its index is damaged.
+    """
+    with _naming(name):
+        container = sniff(reader.read(0, SNIFF_BYTES))
+        if container not in (MP4, MOV):
+            raise BadMedia(f"it is {container.title}, not an MP4")
+        window = WindowedReader(reader)
+        top = _Top(window)
+        moov = window.read(top.moov.start, top.moov.end - top.moov.start)
+        if len(moov) != top.moov.end - top.moov.start:
+            raise BadMedia("its index could not be read to the end")
+        movie = _read_moov(moov, top.moov.body - top.moov.start, name, reader.size_bytes)
+        movie.container = container.name
+        movie.media_ranges = top.media_ranges
+        movie.is_fragmented = movie.is_fragmented or top.has_fragments
+        _check_inside(movie)
+        return movie
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Put the file's name before whatever is wrong with it."""
+    try:
+        yield
+    except BadMedia as exc:
+        raise BadMedia(f"read {name}: {exc.message}") from exc
+    except (struct.error, IndexError, OverflowError, UnicodeDecodeError) as exc:
+        raise BadMedia(f"read {name}: its index is damaged ({exc})") from exc
+
+
+class _Top:
+    """The boxes at the top of a file: where the index and the media are."""
+
+    def __init__(self, reader: ByteReader) -> None:
+        self.media_ranges: list[tuple[int, int]] = []
+        self.has_fragments = False
+        moov: Box | None = None
+        for found in _top_boxes(reader):
+            if found.end > reader.size_bytes:
+                self._refuse_truncated(found, reader.size_bytes, moov)
+                break
+            if found.kind == b"moov" and moov is None:
+                moov = found
+            elif found.kind == b"mdat":
+                self.media_ranges.append((found.body, found.end))
+            elif found.kind == b"moof":
+                self.has_fragments = True
+                break  # There may be thousands; one is enough to know.
+        if moov is None:
+            raise BadMedia("it has no index (moov): it was cut off, or is still being written")
+        if moov.end - moov.start > MOOV_BYTES_MAX:
+            raise BadMedia(f"its index is {moov.end - moov.start} bytes; Longreel reads {MOOV_BYTES_MAX} at most")
+        self.moov = moov
+
+    def _refuse_truncated(self, found: Box, size_bytes: int, moov: Box | None) -> None:
+        length = found.end - found.start
+        if found.kind == b"mdat":
+            without = "" if moov else ", and its index (moov), which should follow, is missing"
+            raise BadMedia(
+                f"it is truncated: its mdat box says {length} bytes from byte {found.start}, "
+                f"but the file ends at byte {size_bytes}{without}"
+            )
+        if moov is None:
+            raise BadMedia(
+                f"it is truncated: its {readable(found.kind)} box says {length} bytes from byte {found.start}, "
+                f"but the file ends at byte {size_bytes}"
+            )
+
+
+def _top_boxes(reader: ByteReader) -> Iterator[Box]:
+    offset = 0
+    for _ in range(TOP_BOXES_MAX):
+        head = reader.read(offset, 16)
+        if len(head) < 8:
+            return
+        size, kind = struct.unpack_from(">I4s", head)
+        body = offset + 8
+        if size == 1 and len(head) == 16:
+            size, body = int.from_bytes(head[8:16], "big"), offset + 16
+        elif size == 0:
+            size = reader.size_bytes - offset  # "To the end of the file."
+        if size < body - offset:
+            raise BadMedia(f"it is damaged at byte {offset}: a box of {size} bytes cannot be")
+        yield Box(kind, offset, body, offset + size)
+        offset += size
+    raise BadMedia(f"it has more than {TOP_BOXES_MAX} boxes")
+
+
+def _read_moov(moov: bytes, start: int, name: str, size_bytes: int) -> Movie:
+    if find(moov, start, len(moov), b"cmov"):
+        raise BadMedia("its index is compressed, which Longreel does not read")
+    header = _required(moov, start, len(moov), b"mvhd")
+    timescale, _ = _times(moov, header)
+    tracks = [b for b in boxes(moov, start, len(moov)) if b.kind == b"trak"]
+    if len(tracks) > TRACKS_MAX:
+        raise BadMedia(f"it has {len(tracks)} tracks; {TRACKS_MAX} are the most that Longreel reads")
+    pictures: list[Track] = []
+    sounds: list[Track] = []
+    for trak in tracks:
+        track = _read_track(moov, trak)
+        if track is not None:
+            (pictures if isinstance(track.entry, VideoEntry) else sounds).append(track)
+    fragmented = find(moov, start, len(moov), b"mvex") is not None
+    movie = Movie(name, size_bytes, "mp4", timescale, pictures, sounds, [], fragmented)
+    if not pictures:
+        raise BadMedia("it has no picture, only sound" if sounds else "it has no video track")
+    return movie
+
+
+def _required(data: bytes, start: int, end: int, *path: bytes) -> Box:
+    found = find(data, start, end, *path)
+    if found is None:
+        raise BadMedia(f"its index has no {readable(path[-1])} box")
+    return found
+
+
+def _times(moov: bytes, header: Box) -> tuple[int, int]:
+    """Give timescale and duration out of an `mvhd` or `mdhd` box."""
+    wide = moov[header.body] == 1
+    timescale, duration = struct.unpack_from(">IQ" if wide else ">II", moov, header.body + (20 if wide else 12))
+    if not timescale:
+        raise BadMedia("its index says zero ticks a second")
+    return timescale, duration
+
+
+def _read_track(moov: bytes, trak: Box) -> Track | None:
+    """Read one track; None for what is neither picture nor sound."""
+    handler = _required(moov, trak.body, trak.end, b"mdia", b"hdlr")
+    kind = moov[handler.body + 8 : handler.body + 12]
+    if kind not in (b"vide", b"soun"):
+        return None
+    timescale, _ = _times(moov, _required(moov, trak.body, trak.end, b"mdia", b"mdhd"))
+    stbl = _required(moov, trak.body, trak.end, b"mdia", b"minf", b"stbl")
+    _refuse_outside_data(moov, trak)
+    tables = SampleTables(moov, stbl.body, stbl.end)
+    offsets = tables.chunk_offsets()
+    firsts, used = tables.chunk_firsts(len(offsets))
+    track_id, matrix, display_size = _read_track_header(moov, _required(moov, trak.body, trak.end, b"tkhd"))
+    return Track(
+        track_id=track_id,
+        timescale=timescale,
+        matrix=matrix,
+        display_size=display_size,
+        edits=_read_edits(moov, trak),
+        entry=_read_entry(moov, stbl, kind, used[0] if used else 1),
+        entry_count=max(1, len(used)),
+        durations=tables.durations(),
+        compositions=tables.compositions(),
+        sync=tables.sync(),
+        sizes=tables.sizes,
+        chunk_offsets=offsets,
+        chunk_firsts=firsts,
+    )
+
+
+def _read_track_header(moov: bytes, tkhd: Box) -> tuple[int, tuple[int, ...], tuple[int, int]]:
+    wide = moov[tkhd.body] == 1
+    (track_id,) = struct.unpack_from(">I", moov, tkhd.body + (20 if wide else 12))
+    numbers = struct.unpack_from(">9iII", moov, tkhd.body + (52 if wide else 40))
+    return track_id, numbers[:9], (numbers[9], numbers[10])
+
+
+def _read_edits(moov: bytes, trak: Box) -> list[Edit]:
+    elst = find(moov, trak.body, trak.end, b"edts", b"elst")
+    if elst is None:
+        return []
+    wide = moov[elst.body] == 1
+    (count,) = unpack_words(moov, elst.body + 4, 1)
+    if count > EDITS_MAX:
+        raise BadMedia(f"its edit list has {count} lines; {EDITS_MAX} are the most that Longreel reads")
+    row = struct.Struct(">Qqi" if wide else ">Iii")
+    rows = (row.unpack_from(moov, elst.body + 8 + i * row.size) for i in range(count))
+    return [Edit(duration, start, Fraction(rate, 0x10000)) for duration, start, rate in rows]
+
+
+def _refuse_outside_data(moov: bytes, trak: Box) -> None:
+    """Refuse a track whose samples lie in another file: nothing is read that the caller did not name."""
+    dref = find(moov, trak.body, trak.end, b"mdia", b"minf", b"dinf", b"dref")
+    if dref and any(not moov[b.body + 3] & 1 for b in boxes(moov, dref.body + 8, dref.end)):
+        raise BadMedia("its media lies in another file")
+
+
+def _read_entry(moov: bytes, stbl: Box, kind: bytes, number: int) -> VideoEntry | SoundEntry:
+    """Read the sample description with this 1-based number."""
+    stsd = _required(moov, stbl.body, stbl.end, b"stsd")
+    entries = list(boxes(moov, stsd.body + 8, stsd.end))
+    if not 1 <= number <= len(entries):
+        raise BadMedia(f"its samples use description {number} of {len(entries)}")
+    entry = entries[number - 1]
+    if entry.kind in _ENCRYPTED:
+        raise BadMedia("it is encrypted")
+    raw = moov[entry.start : entry.end]
+    return read_video_entry(raw) if kind == b"vide" else read_sound_entry(raw)
+
+
+def _check_inside(movie: Movie) -> None:
+    """Refuse an index that points behind the end of the file, and a picture without frames."""
+    for track in movie.video_tracks + movie.sound_tracks:
+        end = max(map(track.chunk_end, range(len(track.chunk_offsets))), default=0)
+        if end > movie.size_bytes:
+            raise BadMedia(f"it is truncated: samples reach byte {end}, but the file ends at byte {movie.size_bytes}")
+    if not movie.is_fragmented and not movie.video.sample_count:
+        raise BadMedia("its video track has no frames")

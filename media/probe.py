@@ -1,0 +1,90 @@
+"""What a clip is, told from its headers: a few kilobytes read, no frame decoded, nothing believed of its name."""
+
+from __future__ import annotations
+
+from events.clip import ClipFacts
+from events.errors import BadMedia
+from media.conform import conform, milliseconds, obstacles, ratio
+from media.container import MOV, MP4, SNIFF_BYTES, Container, sniff
+from media.movie import Movie
+from media.mp4_index import read_movie
+from media.reader import ByteReader
+from media.sample_entry import SoundEntry, VideoEntry
+
+#: The widest and highest picture that is taken: 16K. More is damage or an attack on memory.
+SIDE_PX_MAX = 16384
+#: Codec names as FFmpeg gives them, by sample entry.
+_CODEC_NAMES = {"avc1": "h264", "avc3": "h264", "hvc1": "hevc", "hev1": "hevc", "av01": "av1", "vp09": "vp9"}
+
+
+def probe(reader: ByteReader, name: str) -> ClipFacts:
+    """Read a clip's facts from its headers.
+
+    Args:
+        reader: the file or object; an MP4 costs two or three reads of some tens of kilobytes.
+        name: how messages call it.
+
+    Raises:
+        BadMedia: it is empty, not a video (and what it is instead), truncated (and where it ends), without an index,
+            a picture or a frame, encrypted, or damaged.
+    """
+    container = sniff(reader.read(0, SNIFF_BYTES))
+    _refuse_what_is_no_video(container, name)
+    if container in (MP4, MOV):
+        movie = read_movie(reader, name)
+        if not movie.is_fragmented:
+            return movie_facts(movie)
+    # Imported only here: PyAV takes longer to load than an MP4 takes to probe.
+    from media.probe_av import probe_with_av
+
+    facts = probe_with_av(reader, name, container)
+    _refuse_size(facts.width_px, facts.height_px, name)
+    return facts
+
+
+def movie_facts(movie: Movie) -> ClipFacts:
+    """Give the facts of an MP4 or MOV whose index has been read.
+
+    Raises:
+        BadMedia: the picture's size or configuration cannot be.
+    """
+    entry = movie.video.entry
+    assert isinstance(entry, VideoEntry)
+    _refuse_size(entry.width_px, entry.height_px, movie.name)
+    try:
+        properties = conform(movie)
+    except BadMedia as exc:
+        raise BadMedia(f"read {movie.name}: {exc.message}") from exc
+    width, height = round(entry.width_px * entry.pixel_aspect), entry.height_px
+    _refuse_size(width, height, movie.name)
+    if properties["rotation"] in ("90", "270"):
+        width, height = height, width
+    sound = movie.sound.entry if movie.sound else None
+    assert sound is None or isinstance(sound, SoundEntry)
+    return ClipFacts(
+        container=movie.container,
+        size_bytes=movie.size_bytes,
+        duration_ms=milliseconds(movie.picture_duration),
+        frame_count=movie.video.sample_count,
+        width_px=width,
+        height_px=height,
+        frame_rate=ratio(1 / movie.frame_interval) if movie.frame_interval else None,
+        video_codec=_CODEC_NAMES.get(entry.kind, entry.kind),
+        audio_codec=sound.codec.lower() if sound else None,
+        sample_rate_hz=sound.sample_rate_hz if sound else None,
+        channel_count=sound.channel_count if sound else None,
+        conform=properties,
+        obstacles=obstacles(movie),
+    )
+
+
+def _refuse_what_is_no_video(container: Container, name: str) -> None:
+    if container.name == "empty":
+        raise BadMedia(f"read {name}: the file is empty")
+    if container.demuxer is None:
+        raise BadMedia(f"read {name}: it is not a video: by its content it is {container.title}")
+
+
+def _refuse_size(width_px: int, height_px: int, name: str) -> None:
+    if not (1 <= width_px <= SIDE_PX_MAX and 1 <= height_px <= SIDE_PX_MAX):
+        raise BadMedia(f"read {name}: a picture of {width_px}x{height_px} pixels cannot be; 1 to {SIDE_PX_MAX} a side")

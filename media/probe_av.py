@@ -1,0 +1,130 @@
+"""Probing what is not a plain MP4, by FFmpeg's demuxers in this process.
+
+The demuxer is forced to the one that the content asks for and is given bytes, not an address: a hostile file can
+neither choose the parser nor make it open anything.
+"""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.error import FFmpegError
+
+from events.clip import ClipFacts
+from events.errors import BadMedia, StitchFailed
+from media.conform import milliseconds, ratio
+from media.container import Container
+from media.reader import ByteReader
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+#: How much FFmpeg may read and how long a stretch it may look at to learn what the streams are.
+_OPTIONS = {"probesize": "5000000", "analyzeduration": "5000000"}
+
+
+class ReaderFile(io.RawIOBase):
+    """A `ByteReader` as the file object that PyAV wants."""
+
+    def __init__(self, reader: ByteReader) -> None:
+        self._reader = reader
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be sought in."""
+        return True
+
+    def tell(self) -> int:
+        """Give the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position, and give it."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._reader.size_bytes}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Give up to `size` bytes from the position on."""
+        left = max(0, self._reader.size_bytes - self._position)
+        data = self._reader.read(self._position, left if size < 0 else min(size, left))
+        self._position += len(data)
+        return data
+
+
+def open_with_av(reader: ByteReader, demuxer: str) -> InputContainer:
+    """Open bytes with one of FFmpeg's demuxers, chosen by us.
+
+    Raises:
+        FFmpegError: it cannot be read so.
+    """
+    return av.open(ReaderFile(reader), mode="r", format=demuxer, options=dict(_OPTIONS))
+
+
+def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFacts:
+    """Read a clip's facts by FFmpeg's demuxer for this kind of container.
+
+    Raises:
+        BadMedia: FFmpeg cannot read it, or it has no picture.
+    """
+    assert container.demuxer is not None
+    try:
+        with open_with_av(reader, container.demuxer) as opened:
+            return _facts(opened, reader.size_bytes, name, container)
+    except (FFmpegError, ValueError, OverflowError) as exc:
+        raise BadMedia(f"read {name}: it looks like {container.title} but is damaged ({exc})") from exc
+
+
+def _facts(opened: InputContainer, size_bytes: int, name: str, container: Container) -> ClipFacts:
+    if not opened.streams.video:
+        raise BadMedia(f"read {name}: it has no picture")
+    video = opened.streams.video[0]
+    sound = opened.streams.audio[0] if opened.streams.audio else None
+    if not video.width or not video.height:
+        raise BadMedia(f"read {name}: it looks like {container.title} but no picture was found in it")
+    return ClipFacts(
+        container=container.name,
+        size_bytes=size_bytes,
+        duration_ms=max(0, milliseconds(_duration(opened))),
+        frame_count=video.frames or None,
+        width_px=video.width,
+        height_px=video.height,
+        frame_rate=ratio(video.average_rate) if video.average_rate else None,
+        video_codec=video.codec_context.name,
+        audio_codec=sound.codec_context.name if sound else None,
+        sample_rate_hz=sound.codec_context.sample_rate if sound else None,
+        channel_count=sound.codec_context.channels if sound else None,
+        conform={"container": container.name},
+        obstacles=[f"it is {container.title}, and only MP4 can be joined without encoding"]
+        if container.name not in ("mp4", "mov")
+        else ["its index is spread over the file (fragmented MP4)"],
+    )
+
+
+def _duration(opened: InputContainer) -> Fraction:
+    """Give the length in seconds: of the picture, else of the whole, else 0."""
+    video = opened.streams.video[0]
+    if video.duration and video.time_base:
+        return video.duration * video.time_base
+    return Fraction(opened.duration or 0, av.time_base)
+
+
+def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:
+    """Give the tracks, the frames and the seconds of picture that FFmpeg sees in an MP4, from its index alone.
+
+    Raises:
+        StitchFailed: FFmpeg cannot read it.
+    """
+    try:
+        with open_with_av(reader, "mov") as opened:
+            video = opened.streams.video[0]
+            return len(opened.streams), video.frames, _duration(opened)
+    except (FFmpegError, ValueError, IndexError) as exc:
+        raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({exc})") from exc

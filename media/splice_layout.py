@@ -1,0 +1,148 @@
+"""Where every sample of a film lies: in what order bytes of the clips are copied, or that they stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import pairwise
+from typing import NamedTuple
+
+from media.movie import Track
+from media.mp4_build import Chunk
+
+#: The source number of bytes that no clip has: made packets of sound.
+EXTRA = -1
+#: How far sound and picture of the same moment may lie apart, so that a film plays while it loads.
+_APART_US_MAX = 1_000_000
+#: The pieces that a badly interleaved clip is cut into.
+_PIECE_US = 500_000
+
+
+class CopyRange(NamedTuple):
+    """Bytes that follow in the film: from a clip (its index) or from the made ones (`EXTRA`)."""
+
+    source: int
+    offset: int
+    length: int
+
+
+class Piece(NamedTuple):
+    """Samples of one track that lie side by side in one source."""
+
+    is_sound: bool
+    source: int
+    offset: int
+    length: int
+    sample_count: int
+    #: When it is decoded, in microseconds of its own clip; only for putting pieces in order.
+    start_us: int
+    end_us: int
+
+
+class Placed(NamedTuple):
+    """Where everything lies in the film."""
+
+    picture_chunks: list[Chunk]
+    sound_chunks: list[Chunk]
+    #: The payload of the film, in order.
+    ranges: list[CopyRange]
+    payload_bytes: int
+
+
+def pieces_of(track: Track, source: int, samples: range, *, is_sound: bool) -> list[Piece]:
+    """Give the pieces in which some samples in a row of a track lie, in their order."""
+    sums, firsts, offsets = track.size_sums, track.chunk_firsts, track.chunk_offsets
+    ticks_us = 1_000_000 * (track.interval or 0)
+    found = []
+    for chunk, (chunk_first, chunk_end) in enumerate(pairwise(firsts)):
+        first, end = max(chunk_first, samples.start), min(chunk_end, samples.stop)
+        if first < end:
+            found.append(
+                Piece(
+                    is_sound,
+                    source,
+                    offsets[chunk] + sums[first] - sums[chunk_first],
+                    sums[end] - sums[first],
+                    end - first,
+                    first * ticks_us // track.timescale,
+                    end * ticks_us // track.timescale,
+                )
+            )
+    return found
+
+
+def interleave(picture: list[Piece], sound: list[Piece], tracks: Sequence[Track]) -> list[Piece]:
+    """Put the pieces of one clip into the order in which they are copied.
+
+    A clip that is interleaved well keeps its order, so that it is copied in one go; another is cut and sorted by time.
+    """
+    if not sound:
+        return picture
+    in_file = sorted(picture + sound, key=lambda piece: piece.offset)
+    if _plays_while_loading(in_file):
+        return in_file
+    cut_picture = [part for piece in picture for part in _cut(piece, tracks[0])]
+    cut_sound = [part for piece in sound for part in _cut(piece, tracks[1])]
+    return list(merge(cut_picture, cut_sound, key=lambda piece: piece.start_us))
+
+
+def _plays_while_loading(pieces: list[Piece]) -> bool:
+    reached = [0, 0]
+    for piece in pieces:
+        track = int(piece.is_sound)
+        if piece.start_us < reached[track]:
+            return False  # Its samples are not stored in their order.
+        if piece.end_us - reached[1 - track] > _APART_US_MAX:
+            return False
+        reached[track] = piece.end_us
+    return True
+
+
+def _cut(piece: Piece, track: Track) -> Iterator[Piece]:
+    """Cut a piece so that none lasts longer than `_PIECE_US`, if more than one sample is in it."""
+    length_us = max(1, piece.end_us - piece.start_us)
+    step = max(1, piece.sample_count * _PIECE_US // length_us)
+    sizes, offset = track.sizes, piece.offset
+    first = round(piece.start_us * track.timescale / (1_000_000 * (track.interval or 1)))
+    for start in range(0, piece.sample_count, step):
+        count = min(step, piece.sample_count - start)
+        length = sum(sizes[first + start : first + start + count])
+        start_us = piece.start_us + start * length_us // piece.sample_count
+        end_us = piece.start_us + (start + count) * length_us // piece.sample_count
+        yield Piece(piece.is_sound, piece.source, offset, length, count, start_us, end_us)
+        offset += length
+
+
+def lay_out(pieces: Iterable[Piece]) -> Placed:
+    """Lay the pieces one behind the other; what follows in the same source becomes one range."""
+    picture_chunks: list[Chunk] = []
+    sound_chunks: list[Chunk] = []
+    ranges: list[CopyRange] = []
+    at = 0
+    for piece in pieces:
+        (sound_chunks if piece.is_sound else picture_chunks).append(Chunk(at, piece.sample_count))
+        at += piece.length
+        last = ranges[-1] if ranges else None
+        if last and (last.source, last.offset + last.length) == (piece.source, piece.offset):
+            ranges[-1] = CopyRange(last.source, last.offset, last.length + piece.length)
+        else:
+            ranges.append(CopyRange(piece.source, piece.offset, piece.length))
+    return Placed(picture_chunks, sound_chunks, ranges, at)
+
+
+def append_whole(pieces: Iterable[Piece], source_sizes: Sequence[int], extra_bytes: int) -> Placed:
+    """Leave every byte where it is: the made packets first, then each whole file; an object store can compose that."""
+    starts, at = [], extra_bytes
+    for size in source_sizes:
+        starts.append(at)
+        at += size
+    picture_chunks: list[Chunk] = []
+    sound_chunks: list[Chunk] = []
+    for piece in pieces:
+        start = 0 if piece.source == EXTRA else starts[piece.source]
+        chunk = Chunk(start + piece.offset, piece.sample_count)
+        (sound_chunks if piece.is_sound else picture_chunks).append(chunk)
+    ranges = [CopyRange(source, 0, size) for source, size in enumerate(source_sizes)]
+    if extra_bytes:
+        ranges.insert(0, CopyRange(EXTRA, 0, extra_bytes))
+    return Placed(picture_chunks, sound_chunks, ranges, at)

@@ -1,0 +1,165 @@
+"""Reads a finished film back: success is what stands in the file, not that nobody complained.
+
+Our own reader and FFmpeg's must both see the expected film. No frame is decoded, so that it costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import accumulate
+from operator import add
+from pathlib import Path
+
+from events.clip import Join, StitchReport
+from events.errors import BadMedia, StitchFailed
+from media.conform import milliseconds
+from media.movie import Movie, Track, expand
+from media.mp4_index import read_movie
+from media.probe import movie_facts
+from media.reader import ByteReader, FileReader
+from media.splice import Splice
+
+#: How far from the picture's end the sound may end: two packets of 1024 samples at 44.1 kHz.
+_SOUND_END_TOLERANCE = Fraction(1, 20)
+
+
+def verify(
+    film: Path | ByteReader,
+    expected_frame_count: int,
+    *,
+    splice: Splice | None = None,
+    name: str = "the film",
+) -> StitchReport:
+    """Read a film back and compare it with what it should be.
+
+    Args:
+        film: an MP4.
+        expected_frame_count: video frames.
+        splice: what the film was made from, if it was spliced; then every join is checked as well.
+        name: how messages call a film that is no file.
+
+    Raises:
+        StitchFailed: something is not as it should be; names what.
+    """
+    if isinstance(film, Path):
+        with FileReader(film) as reader:
+            return verify(reader, expected_frame_count, splice=splice, name=str(film))
+    try:
+        movie = read_movie(film, name)
+        facts = movie_facts(movie)
+    except BadMedia as exc:
+        raise StitchFailed(f"read back {name}: {exc.message}") from exc
+    _check_picture(movie, expected_frame_count)
+    _check_sound(movie)
+    for track in movie.video_tracks + movie.sound_tracks:
+        _check_inside_media(movie, track)
+    joins = _check_splice(movie, film, splice) if splice else []
+    _check_with_av(film, movie)
+    return StitchReport(
+        frame_count=expected_frame_count,
+        duration_ms=facts.duration_ms,
+        width_px=facts.width_px,
+        height_px=facts.height_px,
+        size_bytes=film.size_bytes,
+        sound=splice.sound if splice else "grid" if movie.sound else "none",
+        joins=joins,
+    )
+
+
+def _refuse_unless(is_so: bool, movie: Movie, message: str) -> None:
+    if not is_so:
+        raise StitchFailed(f"read back {movie.name}: {message}")
+
+
+def _check_picture(movie: Movie, expected_frame_count: int) -> None:
+    video = movie.video
+    found = video.sample_count
+    _refuse_unless(found == expected_frame_count, movie, f"it has {found} frames instead of {expected_frame_count}")
+    _refuse_unless(video.interval is not None, movie, "its frames do not follow each other evenly")
+    assert video.interval is not None
+    starts = accumulate(expand(video.durations), initial=0)
+    shown = sorted(map(add, starts, expand(video.compositions))) if video.compositions else range(0)
+    wanted = range(video.media_start, video.media_start + len(shown) * video.interval, video.interval)
+    _refuse_unless(list(shown) == list(wanted), movie, "two frames are shown at the same time, or one too late")
+    expected = Fraction(found * video.interval, video.timescale)
+    late = movie.picture_duration - expected
+    _refuse_unless(abs(late) * movie.timescale <= 1, movie, f"it is {milliseconds(late):+d} ms longer than its frames")
+
+
+def _check_sound(movie: Movie) -> None:
+    if movie.sound is None:
+        return
+    longer = movie.sound_end - movie.picture_duration
+    message = f"its sound ends {milliseconds(longer):+d} ms after its picture"
+    _refuse_unless(abs(longer) <= _SOUND_END_TOLERANCE, movie, message)
+
+
+def _check_inside_media(movie: Movie, track: Track) -> None:
+    """Check that every sample lies in an `mdat`, so that no player reads an index as a picture."""
+    what = "sound" if track is movie.sound else "picture"
+    for chunk, start in enumerate(track.chunk_offsets):
+        end = track.chunk_end(chunk)
+        inside = any(low <= start and end <= high for low, high in movie.media_ranges)
+        _refuse_unless(inside, movie, f"bytes {start} to {end} of its {what} lie outside its media")
+
+
+def _check_splice(movie: Movie, film: ByteReader, splice: Splice) -> list[Join]:
+    """Check each join and give them as they were read back."""
+    _refuse_unless(
+        film.size_bytes == splice.size_bytes, movie, f"it has {film.size_bytes} of {splice.size_bytes} bytes"
+    )
+    _refuse_unless(bool(movie.sound) == (splice.sound != "none"), movie, "its sound is missing or was not asked for")
+    skews = _skews(movie, splice)
+    sync = None if movie.video.sync is None else set(movie.video.sync)
+    for index, clip in enumerate(splice.clips):
+        frame = clip.first_frame
+        is_sync = sync is None or frame + 1 in sync
+        _refuse_unless(is_sync, movie, f"decoding cannot start at frame {frame}, where clip {index + 1} starts")
+        _check_first_frame(movie, film, frame)
+    return [
+        Join(clip_index=index, at_ms=milliseconds(splice.clips[index].start), skew_us=round(skews[index] * 1_000_000))
+        for index in range(1, len(splice.clips))
+    ]
+
+
+def _check_first_frame(movie: Movie, film: ByteReader, frame: int) -> None:
+    """Check that a picture stands where the index says: H.264 and H.265 begin with the length of their first unit."""
+    if movie.video.entry.kind not in ("avc1", "avc3", "hvc1", "hev1"):
+        return
+    head = film.read(movie.video.sample_offset(frame), 4)
+    length = int.from_bytes(head, "big")
+    fits = len(head) == 4 and 0 < length <= movie.video.sizes[frame] - 4
+    _refuse_unless(fits, movie, f"there is no picture where frame {frame} should be")
+
+
+def _skews(movie: Movie, splice: Splice) -> Sequence[Fraction]:
+    """Calculate from the film's own tables how much later each clip's sound plays than in the clip itself."""
+    sound, plan, video = movie.sound, splice.sound_plan, movie.video
+    if sound is None or plan is None:
+        return [Fraction(0)] * len(splice.clips)
+    assert video.interval is not None
+    _refuse_unless(sound.interval == plan.packet, movie, "its packets of sound have another length than planned")
+    skews = []
+    for placed, clip in zip(splice.clips, plan.clips, strict=True):
+        shown = Fraction(placed.first_frame * video.interval, video.timescale)
+        heard = Fraction(clip.shift * plan.packet - sound.media_start, sound.timescale)
+        skew = heard - shown - clip.begin
+        half = Fraction(plan.packet, 2 * sound.timescale)
+        message = f"sound and picture are {milliseconds(skew):+d} ms apart at {milliseconds(shown)} ms"
+        _refuse_unless(abs(skew) <= half + Fraction(1, 1000), movie, message)
+        skews.append(skew)
+    return skews
+
+
+def _check_with_av(film: ByteReader, movie: Movie) -> None:
+    """Check that FFmpeg sees the same film."""
+    # Imported only here: whoever only splices need not load PyAV.
+    from media.probe_av import glance
+
+    seen = glance(film, movie.name)
+    wanted = (len(movie.video_tracks) + len(movie.sound_tracks), movie.video.sample_count)
+    _refuse_unless(seen[:2] == wanted, movie, f"FFmpeg sees {seen[0]} tracks and {seen[1]} frames instead of {wanted}")
+    apart = abs(seen[2] - movie.picture_duration)
+    assert movie.frame_interval is not None
+    _refuse_unless(apart <= movie.frame_interval, movie, f"FFmpeg sees {milliseconds(seen[2])} ms")
