@@ -61,8 +61,9 @@ def keep_last_frame(services: Services, landed: Landed) -> str:
     prefix = segment_prefix(place.job_id, place.segment_index, place.attempt)
     uri = f"gs://{services.bucket}/{prefix}{LAST_FRAME}"
     if services.objects.stat(uri) is None:
+        png = last_frame_png(ObjectReader(services.objects, landed.info), place.filename)
         try:
-            services.objects.write(uri, last_frame_png(ObjectReader(services.objects, landed.info)), if_generation=0)
+            services.objects.write(uri, png, if_generation=0)
         except PreconditionFailed:
             return uri  # somebody else stored the same frame first
     return uri

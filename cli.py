@@ -1,0 +1,255 @@
+"""The embedded mode's door: `longreel`. Each command reads its options and hands over to `embedded/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedded.exits import MEANINGS, errors_in_words
+from events.plan import Compression, Fit, Orientation
+from events.requests import AspectRatio, OnSegmentFailure, Resolution
+
+if TYPE_CHECKING:
+    from embedded.assembly import Pipeline
+
+_CODES = "  ".join(f"{code}: {meaning}." for code, meaning in MEANINGS.items())
+
+app = typer.Typer(
+    name="longreel",
+    help="Prompts or clips in, one finished long video out. Runs whole on this machine, with no account.",
+    epilog=f"Exit codes: {_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+letters = typer.Typer(help="Messages that nobody could handle: list, show, replay.", no_args_is_help=True)
+app.add_typer(letters, name="dead-letters")
+
+
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of jobs and objects; else LONGREEL_HOME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes; ends in .mp4.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
+Project = Annotated[str | None, typer.Option("--project", help="One job of a kind runs in a project; else one a film.")]
+RequestId = Annotated[str | None, typer.Option("--request-id", help="The same id makes the same job, once.")]
+Restart = Annotated[bool, typer.Option("--force-restart", help="Cancel the project's running job and start anew.")]
+Parallel = Annotated[int | None, typer.Option("--parallel", help="Segments in flight at most, 1 to 50.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; `longreel jobs` lists them.")]
+
+
+@app.command()
+def make(
+    script: Annotated[str, typer.Argument(help="YAML or JSON request, or text with a prompt a line; - for stdin.")],
+    output: Output,
+    title: Annotated[str | None, typer.Option(help="Shown on the cards.")] = None,
+    aspect_ratio: Annotated[AspectRatio | None, typer.Option(help="Shape of the film.")] = None,
+    resolution: Annotated[Resolution | None, typer.Option(help="Size of the film.")] = None,
+    scene_ms: Annotated[int | None, typer.Option(help="Length of a scene that names none, in milliseconds.")] = None,
+    generator: Annotated[str | None, typer.Option(help="What makes the clips: storyboard.")] = None,
+    daisy_chain: Annotated[bool, typer.Option(help="Start each scene from the last frame of the one before.")] = False,
+    on_segment_failure: Annotated[OnSegmentFailure | None, typer.Option(help="What a lost scene does to the film.")] = None,
+    parallel: Parallel = None,
+    project: Project = None,
+    request_id: RequestId = None,
+    force_restart: Restart = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Make a film of a script."""
+    with errors_in_words():
+        from embedded import commands
+        from embedded.deliver import check_output
+        from embedded.script import read_script, with_scene_length
+
+        request = with_scene_length(read_script(script), scene_ms)
+        _set(request, title=title, aspectRatio=aspect_ratio, resolution=resolution, generator=generator)
+        _set(request, onSegmentFailure=on_segment_failure, daisyChain=daisy_chain or None)
+        _set(request, maxParallelSegments=parallel, projectId=project, requestId=request_id)
+        _set(request, forceRestart=force_restart or None)
+        delivery = check_output(output, overwrite=overwrite)
+        with _worker(home) as pipeline:
+            commands.make(pipeline, request, delivery, as_json=as_json)
+
+
+@app.command()
+def stitch(
+    clips: Annotated[list[Path], typer.Argument(help="2 to 500 video files, in the order of the film.")],
+    output: Output,
+    orientation: Annotated[Orientation, typer.Option(help="Which way the film lies.")] = Orientation.SOURCE,
+    fit: Annotated[Fit, typer.Option(help="What to do with a clip of another shape.")] = Fit.PAD,
+    compression: Annotated[
+        Compression, typer.Option(help="How much the bytes may be changed.")
+    ] = Compression.OPTIMIZED,
+    on_bad_clip: Annotated[
+        OnSegmentFailure, typer.Option(help="What a broken clip does to the film.")
+    ] = OnSegmentFailure.FAIL,
+    title: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
+    parallel: Parallel = None,
+    project: Project = None,
+    request_id: RequestId = None,
+    force_restart: Restart = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Make one film of given clips."""
+    with errors_in_words():
+        from embedded import commands
+        from embedded.deliver import check_output
+
+        request: dict[str, Any] = {"kind": "stitch", "orientation": orientation, "fit": fit, "compression": compression}
+        _set(request, onSegmentFailure=on_bad_clip, title=title, maxParallelSegments=parallel, projectId=project)
+        _set(request, requestId=request_id, forceRestart=force_restart or None)
+        delivery = check_output(output, overwrite=overwrite)
+        with _worker(home) as pipeline:
+            commands.stitch(pipeline, clips, request, delivery, as_json=as_json)
+
+
+@app.command()
+def resume(
+    job: JobId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Another place for the film.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Go on with a job that was stopped or has failed; finished segments are kept."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _worker(home) as pipeline:
+            commands.resume(pipeline, job, output, overwrite=overwrite, as_json=as_json)
+
+
+@app.command()
+def watch(job: JobId, as_json: Json = False, home: Home = None) -> None:
+    """Show a job until it is over, without working on it."""
+    with errors_in_words():
+        from embedded import commands
+        from embedded.run import watch
+
+        with _visitor(home) as pipeline:
+            ended = watch(pipeline, job, as_json=as_json)
+            commands.tell_end(pipeline, ended, None, as_json=as_json)
+
+
+@app.command()
+def jobs(
+    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """List the jobs of this home."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.list_jobs(pipeline, as_json=as_json, limit=limit)
+
+
+@app.command()
+def status(job: JobId, as_json: Json = False, home: Home = None) -> None:
+    """Show one job and its segments."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.status(pipeline, job, as_json=as_json)
+
+
+@app.command()
+def cancel(job: JobId, home: Home = None) -> None:
+    """Stop a job for good; its finished clips are kept in the home."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.cancel(pipeline, job)
+
+
+@app.command()
+def replay(job: JobId, home: Home = None) -> None:
+    """Publish the event that fits a job's state; safe at any time, any number of times."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.replay(pipeline, job)
+
+
+@app.command()
+def doctor(
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job that seems stuck.")] = None,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Say what is missing on this machine, or what a job waits for and until when."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.doctor(pipeline, job, as_json=as_json)
+
+
+@letters.command("list")
+def list_letters(as_json: Json = False, home: Home = None) -> None:
+    """List the dead letters, the oldest first."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.dead_letters(pipeline, as_json=as_json)
+
+
+@letters.command("show")
+def show_letter(letter: Annotated[int, typer.Argument(help="Its number.")], home: Home = None) -> None:
+    """Show one dead letter whole."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.show_dead_letter(pipeline, letter)
+
+
+@letters.command("replay")
+def replay_letter(
+    letter: Annotated[int | None, typer.Argument(help="Its number; all of them when left out.")] = None,
+    home: Home = None,
+) -> None:
+    """Publish a dead letter again."""
+    with errors_in_words():
+        from embedded import commands
+
+        with _visitor(home) as pipeline:
+            commands.replay_dead_letters(pipeline, letter)
+
+
+def _set(request: dict[str, Any], **options: object) -> None:
+    """Let an option that was given win over the script's field."""
+    request.update({name: value for name, value in options.items() if value is not None})
+
+
+@contextmanager
+def _worker(home: Path | None) -> Iterator[Pipeline]:
+    from embedded.run import open_home
+
+    with open_home(home, worker=True) as pipeline:
+        yield pipeline
+
+
+@contextmanager
+def _visitor(home: Path | None) -> Iterator[Pipeline]:
+    from embedded.run import open_home
+
+    with open_home(home, worker=False) as pipeline:
+        yield pipeline
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

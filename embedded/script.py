@@ -1,0 +1,107 @@
+"""Reading what a user hands to `longreel make`: YAML or JSON with a request, or a text with a prompt a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from events.errors import InvalidRequest
+
+#: Longest script, in bytes: 200 prompts of 4,000 characters of 4 bytes, and room around them.
+SCRIPT_SIZE_BYTES_MAX = 8_000_000
+
+_STRUCTURED = {".yaml", ".yml", ".json"}
+
+
+def read_script(source: str) -> dict[str, Any]:
+    """Read a script.
+
+    Args:
+        source: a path, or `-` for standard input.
+
+    Returns:
+        The request as a JSON value, not yet checked.
+
+    Raises:
+        InvalidRequest: it cannot be read, or is no request and holds no prompt.
+    """
+    if source == "-":
+        return parse_script(sys.stdin.buffer.read(SCRIPT_SIZE_BYTES_MAX + 1), "standard input")
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            content = file.read(SCRIPT_SIZE_BYTES_MAX + 1)
+    except OSError as exc:
+        raise InvalidRequest("", f"read the script {source}: {exc.strerror}") from exc
+    return parse_script(content, source, structured=path.suffix.lower() in _STRUCTURED)
+
+
+def parse_script(content: bytes, name: str, *, structured: bool = False) -> dict[str, Any]:
+    """Make a request of a script's bytes.
+
+    Args:
+        content: UTF-8.
+        name: what to call it in an error.
+        structured: whether it must be YAML or JSON; else a text of lines is taken too.
+    """
+    if len(content) > SCRIPT_SIZE_BYTES_MAX:
+        raise InvalidRequest("", f"read {name}: a script has at most {SCRIPT_SIZE_BYTES_MAX:,} bytes")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest("", f"read {name}: it is no UTF-8 text (byte {exc.start} is wrong)") from exc
+    if structured or text.lstrip().startswith("{"):
+        return _as_request(_load(text, name), name)
+    value = _load_or_none(text)
+    if isinstance(value, dict) and {"prompts", "kind", "title"} & value.keys():
+        return _as_request(value, name)
+    prompts = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not prompts:
+        raise InvalidRequest("prompts", f"{name} holds no prompt: write one a line, or a YAML file with `prompts:`")
+    return {"prompts": prompts}
+
+
+def _as_request(value: Any, name: str) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"prompts": value}
+    if not isinstance(value, dict):
+        raise InvalidRequest("", f"read {name}: it should hold fields such as `title:` and `prompts:`")
+    return {str(key): item for key, item in value.items()}
+
+
+def _load(text: str, name: str) -> Any:
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as exc:
+            raise InvalidRequest("", f"read {name}: line {exc.lineno} is no JSON: {exc.msg}") from exc
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as exc:
+        line = f"line {exc.problem_mark.line + 1} is" if exc.problem_mark else "it is"
+        raise InvalidRequest("", f"read {name}: {line} no YAML: {exc.problem}") from exc
+    except yaml.YAMLError as exc:
+        raise InvalidRequest("", f"read {name}: it is no YAML: {exc}") from exc
+
+
+def _load_or_none(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None  # prompts a line are rarely good YAML, and need not be
+
+
+def with_scene_length(request: dict[str, Any], scene_ms: int | None) -> dict[str, Any]:
+    """Give every prompt that names no length the length that the user wants, in milliseconds."""
+    prompts = request.get("prompts")
+    if scene_ms is None or not isinstance(prompts, list):
+        return request
+    scenes = [{"prompt": item} if isinstance(item, str) else item for item in prompts]
+    timed = [{"durationMs": scene_ms, **scene} if isinstance(scene, dict) else scene for scene in scenes]
+    return {**request, "prompts": timed}
