@@ -26,13 +26,13 @@ def backoff(tries: int, jitter: float) -> timedelta:
     """Give the wait after the `tries`-th try (1-based) failed: exponential, between half and all of the ceiling.
 
     Args:
-        tries: tries made so far, at least 1.
+        tries: tries made so far; 0, where the only one did not count, waits as 1 does.
         jitter: a random number in [0, 1) that the caller draws.
 
     >>> [backoff(tries, 0.0).total_seconds() for tries in (1, 2, 3)]
     [1.0, 2.0, 4.0]
     """
-    ceiling = min(BACKOFF_FIRST * (1 << min(tries - 1, 16)), BACKOFF_LONGEST)
+    ceiling = min(BACKOFF_FIRST * (1 << min(max(tries, 1) - 1, 16)), BACKOFF_LONGEST)
     return timedelta(seconds=ceiling.total_seconds() * (1 + jitter) / 2)
 
 
