@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from events.errors import BadMedia
 
+#: Boxes side by side that are read; an honest index has a few dozen, a hostile one millions that hold nothing.
+SIBLINGS_MAX = 10_000
+
 
 class Box(NamedTuple):
     """Where one box lies in the bytes it was found in."""
@@ -31,11 +34,13 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
     """Walk the boxes that fill `data[start:end]`; fewer than eight bytes at the end are ignored.
 
     Raises:
-        BadMedia: a box is smaller than its own header or reaches behind `end`.
+        BadMedia: a box is smaller than its own header or reaches behind `end`, or there are too many.
 
     Source: ISO/IEC 14496-12, 4.2 Object structure.
     """
-    while end - start >= 8:
+    for _ in range(SIBLINGS_MAX):
+        if end - start < 8:
+            return
         size, kind = struct.unpack_from(">I4s", data, start)
         body = start + 8
         if size == 1 and end - start >= 16:
@@ -47,6 +52,7 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
             raise BadMedia(f"its {readable(kind)} box says {size} bytes where {end - start} are left")
         yield Box(kind, start, body, start + size)
         start += size
+    raise BadMedia(f"it has more than {SIBLINGS_MAX} boxes side by side")
 
 
 def find(data: bytes, start: int, end: int, *path: bytes) -> Box | None:

@@ -71,9 +71,7 @@ def _picture(movie: Movie) -> dict[str, str]:
         "rotation": rotation(video.matrix),
         "frameRate": ratio(1 / interval) if interval else "variable",
         # Pictures out of order: a player told of one depth and given another shows them in the wrong order.
-        "reorder": f"{ratio(Fraction(video.composition_delay, video.interval))} frames"
-        if video.interval
-        else "variable",
+        "reorder": f"{Fraction(video.composition_delay, video.interval)} frames" if video.interval else "variable",
     }
     config_box = VIDEO_CONFIG_BOXES.get(entry.kind, b"")
     for kind, body in entry.children.items():
@@ -94,7 +92,7 @@ def _sound(sound: Track) -> dict[str, str]:
     found = {"sound": f"{name} {entry.sample_rate_hz} Hz {entry.channel_count} ch"}
     if sound.interval:
         samples = Fraction(sound.interval, sound.timescale) * entry.sample_rate_hz
-        found["soundPacket"] = f"{ratio(samples, '/').removesuffix('/1')} samples"
+        found["soundPacket"] = f"{samples} samples"
     unread = entry.aac.rest if entry.aac else entry.config
     if unread:
         found["soundConfig"] = unread.hex()
@@ -186,8 +184,9 @@ def _sound_obstacles(movie: Movie, sound: Track) -> list[str]:
         found.append(f"its sound packets are {milliseconds(packet)} ms long")
     if sound.entry_count > 1:
         found.append("its sound changes its coding on the way")
-    if movie.sound_start > START_TOLERANCE:
-        found.append(f"its sound starts {milliseconds(movie.sound_start)} ms late")
+    late = sound.pause(movie.timescale) - movie.picture_start
+    if late > START_TOLERANCE:
+        found.append(f"its sound starts {milliseconds(late)} ms late")
     longer = movie.sound_end - movie.picture_duration
     if abs(longer) > SOUND_LENGTH_TOLERANCE:
         word = "longer" if longer > 0 else "shorter"

@@ -12,17 +12,15 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 from events.errors import BadMedia
-from media.boxes import Box, boxes, find, readable, unpack_words
+from media.boxes import SIBLINGS_MAX, Box, boxes, find, readable, unpack_words
 from media.container import MOV, MP4, SNIFF_BYTES, sniff
 from media.movie import Edit, Movie, Track
 from media.mp4_tables import SampleTables
 from media.reader import ByteReader, WindowedReader
 from media.sample_entry import SoundEntry, VideoEntry, read_sound_entry, read_video_entry
 
-#: A film of a day needs about 80 MB; more is an attack or damage.
-MOOV_BYTES_MAX = 128 * 1024 * 1024
-#: Plain files have a handful of boxes at the top; fragmented ones are recognised by their first fragment.
-TOP_BOXES_MAX = 10_000
+#: A film of twelve hours needs about 40 MB; more is an attack or damage.
+MOOV_BYTES_MAX = 64 * 1024 * 1024
 TRACKS_MAX = 64
 EDITS_MAX = 1000
 #: Kinds of sample entries that say "encrypted".
@@ -63,7 +61,7 @@ def _naming(name: str) -> Iterator[None]:
         yield
     except BadMedia as exc:
         raise BadMedia(f"read {name}: {exc.message}") from exc
-    except (struct.error, IndexError, OverflowError, UnicodeDecodeError) as exc:
+    except (struct.error, IndexError, ValueError, OverflowError) as exc:
         raise BadMedia(f"read {name}: its index is damaged ({exc})") from exc
 
 
@@ -108,7 +106,7 @@ class _Top:
 
 def _top_boxes(reader: ByteReader) -> Iterator[Box]:
     offset = 0
-    for _ in range(TOP_BOXES_MAX):
+    for _ in range(SIBLINGS_MAX):
         head = reader.read(offset, 16)
         if len(head) < 8:
             return
@@ -122,7 +120,7 @@ def _top_boxes(reader: ByteReader) -> Iterator[Box]:
             raise BadMedia(f"it is damaged at byte {offset}: a box of {size} bytes cannot be")
         yield Box(kind, offset, body, offset + size)
         offset += size
-    raise BadMedia(f"it has more than {TOP_BOXES_MAX} boxes")
+    raise BadMedia(f"it has more than {SIBLINGS_MAX} boxes")
 
 
 def _read_moov(moov: bytes, start: int, name: str, size_bytes: int) -> Movie:

@@ -14,8 +14,8 @@ from events.errors import BadMedia
 from media.boxes import find, unpack_words
 from media.movie import Run
 
-#: More samples than a day at 60 frames a second; a small file can claim billions.
-SAMPLES_MAX = 8_000_000
+#: Eighteen hours at 60 frames a second; a small file can claim billions.
+SAMPLES_MAX = 4_000_000
 
 
 class SampleTables:

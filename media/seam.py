@@ -27,15 +27,18 @@ from media.splice_sound import SEAM_AFTER, SEAM_BEFORE, ClipSound, SoundPlan, pa
 
 #: Length of the crossfade: long enough not to click, too short to be heard as a fade.
 FADE_SECONDS = Fraction(1, 200)
+#: How much of the very ends of a clip's sound is not trusted: encoders ring at the edge between sound and nothing.
+_EDGE_SECONDS = Fraction(1, 500)
 #: Samples of an AAC packet and so of a slot.
 _SLOT = 1024
-#: Slots of a window that is encoded for one join: one more on each side than its packets are made of, so that the
-#: encoder is in its stride and does not see the jump to the next window in a packet that is used.
-_WINDOW_BEFORE = SEAM_BEFORE + 1
+#: Slots of a window that is encoded for one join. The encoder answers the jump from the window before by short blocks,
+#: which must have passed before the first packet that is used: two slots. The last packet used is made of the slot
+#: behind it as well, and must not see the next jump: two slots.
+_WINDOW_BEFORE = SEAM_BEFORE + 2
 _WINDOW_AFTER = SEAM_AFTER + 2
 #: A clip in fewer slots than this has no room for a seam on each side.
 _ROOM = 2 * (SEAM_BEFORE + SEAM_AFTER) + 2
-#: Generous, since it is three packets a join.
+#: Generous, since it is four packets a join.
 _BITRATE_BPS_PER_CHANNEL = 96_000
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 #: Bytes fetched at once: the packets of a tenth of a second with the picture between them, at a usual bitrate.
@@ -175,15 +178,15 @@ def _mix(
     reader_before, reader_behind = readers[index - 1], readers[index]
     assert reader_before is not None
     assert reader_behind is not None
-    ours = decoder.decode(movies[index - 1], reader_before, before, first, border + SEAM_AFTER)
+    ours = decoder.decode(movies[index - 1], reader_before, before, first, border + 1)
     theirs = decoder.decode(movies[index], reader_behind, behind, border - 1, end)
     at = placed[index].start * plan.timescale + plan.media_start - first * _SLOT
-    end_before = round(at + before.skew * plan.timescale)
-    start_behind = round(at + behind.skew * plan.timescale)
+    end_before = round(at + (before.skew - _EDGE_SECONDS) * plan.timescale)
+    start_behind = round(at + (behind.skew + _EDGE_SECONDS) * plan.timescale)
     half = round(plan.timescale * FADE_SECONDS / 2)
     # The fade must lie in the two slots of which all packets are made anew.
-    middle = min(max((end_before + start_behind) // 2, 2 * _SLOT + half), 4 * _SLOT - half)
     offset = (_WINDOW_BEFORE - 1) * _SLOT
+    middle = min(max((end_before + start_behind) // 2, offset + half), offset + 2 * _SLOT - half)
     return [
         _crossfade(mine, array("f", bytes(4 * offset)) + other, end_before, start_behind, middle - half, middle + half)
         for mine, other in zip(ours, theirs, strict=True)

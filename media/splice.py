@@ -45,7 +45,7 @@ class Sound(StrEnum):
 
     #: Packets are copied; a join may dip or tick for some 20 ms.
     GRID = "grid"
-    #: As grid, but the three packets around each join are made anew from a short crossfade.
+    #: As grid, but the four packets around each join are made anew from a short crossfade.
     SMART = "smart"
 
 

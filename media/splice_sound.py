@@ -18,10 +18,11 @@ from media.movie import Movie
 from media.sample_entry import SoundEntry
 from media.splice_picture import PlacedClip
 
-#: How many slots before the border of two clips, and from it on, get packets that smart sound makes anew: the fade
-#: lies in the last slot before it or the first behind, and a slot is heard from its packet and the one before.
+#: How many slots before the border of two clips, and from it on, get packets that smart sound makes anew. The fade
+#: lies in the last slot before it or the first behind, and a slot is heard from its packet and the one before: that
+#: makes two and one. One more behind, since encoders begin a clip with a packet that fits only on its own predecessor.
 SEAM_BEFORE = 2
-SEAM_AFTER = 1
+SEAM_AFTER = 2
 
 
 @dataclass(frozen=True)
