@@ -70,7 +70,7 @@ def a_job(state: JobState = J.GENERATING, **changes: Any) -> Job:
         job = replace(job, done_count=3)
     if state is J.COMPLETED:
         film = Film("gs://bucket/jobs/job_abc123/output/1/film.mp4", 1, report_of())
-        job = replace(job, wake_at=None, film=film, stitch=StitchWork(attempt=1, tries=1, percent=100))
+        job = replace(job, wake_at=None, ended_at=PAST, film=film, stitch=StitchWork(attempt=1, tries=1, percent=100))
     if state in (J.FAILED, J.CANCELLED):
         job = replace(job, error=Failure("cancelled", "it was stopped"), ended_at=PAST)
     return replace(job, **changes)
