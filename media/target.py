@@ -34,7 +34,7 @@ QUALITIES: Mapping[Compression, Quality] = {
 _PROFILES = {"Constrained Baseline": "baseline", "Baseline": "baseline", "Main": "main", "High": "high"}
 
 #: Depths of reordering that x264 can be told to have, as `media/conform.py` writes them.
-_REORDER_DEPTHS = {"0/1 frames": 0, "1/1 frames": 1, "2/1 frames": 2}
+_REORDER_DEPTHS = {"0 frames": 0, "1 frames": 1, "2 frames": 2}
 
 #: What ends the configuration of an encoded clip: 4:2:0, 8 bit; only the profiles from High on say it.
 _TAILS = {"baseline": b"", "main": b"", "high": b"\xfd\xf8\xf8\x00"}

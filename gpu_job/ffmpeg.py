@@ -1,0 +1,230 @@
+"""Running FFmpeg: the only file of the stitch program that starts a process; always a list, never a shell.
+
+FFmpeg's exit status 0 says little and its silence says nothing: progress is watched, what it complains about is
+kept, and the finished film is verified by others afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import getpid
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+from events.errors import BadMedia, LimitExceeded, PipelineError, StitchFailed, Unavailable
+from gpu_job import tether
+from gpu_job.exits import NO_FFMPEG
+from media.encoder import trial_args
+
+#: The oldest version that knows all our options (`-stats_period`); Ubuntu 22.04 has it.
+VERSION_MIN = (4, 4)
+
+#: How long a look at the program may take: its version, its encoders, one black frame.
+_LOOK_SECONDS = 30
+
+#: How many lines of complaint are kept, the last ones, and how long each may be.
+_COMPLAINTS_MAX = 30
+_COMPLAINT_MAX_BYTES = 500
+
+#: Complaints that are about our own order or this build of FFmpeg, never about the clip.
+_OUR_FAULT = re.compile(
+    r"Unrecognized option|Option .* not found|Unknown encoder|Unknown decoder|No such filter"
+    r"|Error (initializing|applying|reinitializing) .*filter|Error while opening encoder|Invalid encoder type"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What one run made."""
+
+    frame_count: int
+    #: What FFmpeg said on the way although it went on; the last lines.
+    complaints: tuple[str, ...]
+
+
+class FFmpeg:
+    """One FFmpeg program, looked at once.
+
+    Raises:
+        StitchFailed: `no_ffmpeg`: it does not start, is too old, or has no libx264 or AAC encoder.
+    """
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+        self.version = _version(self._look(["-version"]), program)
+        self.encoders = frozenset(re.findall(r"^ [VA]\S{5} (\S+)", self._look(["-hide_banner", "-encoders"]), re.M))
+        for needed in ("libx264", "aac"):
+            if needed not in self.encoders:
+                raise StitchFailed(f"use FFmpeg {program}: it has no {needed} encoder; name another", code=NO_FFMPEG)
+
+    def encoder_problem(self, encoder: str) -> str | None:
+        """Say why an encoder does not work here; None if it does. A listed one is tried on one frame."""
+        if encoder not in self.encoders:
+            return f"FFmpeg {self.version} was built without it"
+        try:
+            self._look(trial_args(encoder))
+        except StitchFailed as exc:
+            return exc.message
+        return None
+
+    def encode(
+        self, args: Sequence[str], name: str, *, on_frames: Callable[[int], None], stall_seconds: float
+    ) -> Encoded:
+        """Run with `args`, which ask for progress on standard output, until it ends.
+
+        Args:
+            args: without the program's name.
+            name: what is encoded, for error texts.
+            on_frames: called with the number of frames made so far.
+            stall_seconds: how long it may make no progress before it is killed.
+
+        Raises:
+            BadMedia: the clip cannot be decoded.
+            LimitExceeded: the disk is full.
+            Unavailable: it was killed from outside.
+            StitchFailed: it hangs (retryable) or refuses what we ask for.
+        """
+        with self._process(args) as process:
+            complaints = _drained(process.stderr)
+            frames = _watch(process, name, on_frames, stall_seconds)
+            status = process.wait()
+            said = complaints()
+        if status != 0:
+            raise _failure(status, said, name)
+        return Encoded(frames, said)
+
+    @contextmanager
+    def _process(self, args: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(
+            self._command(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        try:
+            with process:
+                try:
+                    yield process
+                finally:
+                    # Before the pipes are closed and the process awaited: it must not outlive a failure of ours.
+                    process.kill()
+        finally:
+            process.kill()
+
+    def _command(self, args: Sequence[str]) -> list[str]:
+        command = [str(self.program), *args]
+        if sys.platform != "linux":
+            return command
+        return [sys.executable, "-I", str(Path(tether.__file__)), str(getpid()), *command]
+
+    def _look(self, args: Sequence[str]) -> str:
+        try:
+            done = subprocess.run(
+                [str(self.program), *args],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_LOOK_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            raise StitchFailed(f"start FFmpeg {self.program}: {exc}; name another", code=NO_FFMPEG) from exc
+        if done.returncode != 0:
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
+            raise StitchFailed(f"use FFmpeg {self.program}: {lines[0]}", code=NO_FFMPEG)
+        return done.stdout.decode(errors="replace")
+
+
+def _version(text: str, program: Path) -> str:
+    found = re.match(r"ffmpeg version (\S+)", text)
+    if not found:
+        raise StitchFailed(f"use FFmpeg {program}: this is not FFmpeg; name another program", code=NO_FFMPEG)
+    # A build from the development branch has no number and is newer than any that has.
+    numbers = re.match(r"n?(\d+)\.(\d+)", found[1])
+    if numbers and (int(numbers[1]), int(numbers[2])) < VERSION_MIN:
+        raise StitchFailed(
+            f"use FFmpeg {program}: version {found[1]} is too old; "
+            f"{'.'.join(map(str, VERSION_MIN))} or later is needed",
+            code=NO_FFMPEG,
+        )
+    return found[1]
+
+
+def _drained(stream: IO[bytes] | None) -> Callable[[], tuple[str, ...]]:
+    """Read a stream in the background, keeping its last lines; gives the function that waits for its end."""
+    assert stream is not None
+    lines: deque[str] = deque(maxlen=_COMPLAINTS_MAX)
+
+    def drain() -> None:
+        for line in iter(lambda: stream.readline(_COMPLAINT_MAX_BYTES), b""):
+            if text := line.decode(errors="replace").strip():
+                lines.append(text)
+
+    thread = threading.Thread(target=drain, daemon=True)
+    thread.start()
+
+    def wait() -> tuple[str, ...]:
+        thread.join()
+        return tuple(lines)
+
+    return wait
+
+
+def _watch(process: subprocess.Popen[bytes], name: str, on_frames: Callable[[int], None], stall_seconds: float) -> int:
+    """Follow the progress lines to their end and give the number of frames; a process that hangs is killed."""
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    stream = process.stdout
+    assert stream is not None
+
+    def read() -> None:
+        for line in stream:
+            lines.put(line)
+        lines.put(b"")
+
+    threading.Thread(target=read, daemon=True).start()
+    moved_at = time.monotonic()
+    seen: dict[bytes, bytes] = {}
+    while line := _next_line(lines, moved_at + stall_seconds - time.monotonic()):
+        key, _, value = line.strip().partition(b"=")
+        if key in _MOVING and seen.get(key) != value:
+            # FFmpeg goes on printing while it hangs: only a number that changes is progress.
+            seen[key], moved_at = value, time.monotonic()
+            if key == b"frame":
+                on_frames(int(value))
+    if line is None:
+        process.kill()
+        raise StitchFailed(
+            f"encode {name}: FFmpeg made no progress for {stall_seconds:.0f} seconds and was stopped",
+            code="encoder_stalled",
+            retryable=True,
+        )
+    return int(seen.get(b"frame", b"0"))
+
+
+#: The progress numbers of which one changes as long as anything happens.
+_MOVING = frozenset({b"frame", b"out_time_us", b"total_size"})
+
+
+def _next_line(lines: SimpleQueue[bytes], timeout_seconds: float) -> bytes | None:
+    """Give the next line, empty at the end, None when time is up."""
+    try:
+        return lines.get(timeout=max(0.0, timeout_seconds))
+    except Empty:
+        return None
+
+
+def _failure(status: int, complaints: Sequence[str], name: str) -> PipelineError:
+    """Turn an exit status and what was said into the error that tells whose fault it is."""
+    said = " | ".join(complaints[-3:]) or f"exit status {status}, nothing said"
+    if "No space left on device" in said:
+        return LimitExceeded(f"encode {name}: the disk is full; free some space and run it again")
+    if status < 0:
+        return Unavailable(f"encode {name}: FFmpeg was killed by signal {-status}, as a machine short of memory does")
+    if any(_OUR_FAULT.search(line) for line in complaints):
+        return StitchFailed(f"encode {name}: FFmpeg refused our order: {said}")
+    return BadMedia(f"decode {name}: the clip is broken or not supported: {said}")

@@ -1,0 +1,63 @@
+"""What the stitch program says while it works: one JSON object a line on standard output.
+
+{"type": "progress", "percent": 40, "message": "Encoding clip 2 of 7…"}
+{"type": "result", …}          the StitchReport, last line of a success
+{"type": "error", "code": …, "message": …, "retryable": …, "segmentIndex": …}     last line of a failure
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+from events.clip import StitchReport
+from events.errors import PipelineError
+
+#: Shortest time between two progress lines of the same message: a person sees no more, and each is an event.
+_INTERVAL_SECONDS = 0.2
+
+
+class Reporter:
+    """Writes the lines; progress never goes backwards and comes at most five times a second."""
+
+    def __init__(self, out: IO[str], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = out
+        self._clock = clock
+        self._percent = -1
+        self._said_at: float | None = None
+
+    def progress(self, percent: int, message: str) -> None:
+        """Say how far the work is, 0 to 100; a lower number than before is held at the one before."""
+        percent = max(0, min(100, percent))
+        now = self._clock()
+        early = self._said_at is not None and now - self._said_at < _INTERVAL_SECONDS
+        if percent <= self._percent or (early and percent < 100):
+            return
+        self._percent, self._said_at = percent, now
+        self._write({"type": "progress", "percent": percent, "message": message})
+
+    def share(self, first: int, last: int, share: float, message: str) -> None:
+        """Say how much of a part of the work is done, 0 to 1; the part spans `first` to `last` percent."""
+        self.progress(first + int((last - first) * max(0.0, min(1.0, share))), message)
+
+    def result(self, report: StitchReport) -> None:
+        """Say what came out."""
+        self._write({"type": "result", **report.to_wire()})
+
+    def error(self, error: PipelineError, segment_index: int | None = None) -> None:
+        """Say what went wrong, and with which segment where it is one's."""
+        line: dict[str, Any] = {
+            "type": "error",
+            "code": error.code,
+            "message": error.message,
+            "retryable": error.retryable,
+        }
+        if segment_index is not None:
+            line["segmentIndex"] = segment_index
+        self._write(line)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._out.flush()
