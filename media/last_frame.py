@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from events.errors import BadMedia
@@ -44,9 +44,7 @@ def last_frame_png(reader: ByteReader, name: str) -> bytes:
         raise BadMedia(f"take the last frame of {name}: it cannot be decoded ({exc})") from exc
     if frame is None:
         raise BadMedia(f"take the last frame of {name}: it has no frame that can be decoded")
-    png = io.BytesIO()
-    frame.to_image().save(png, "PNG")
-    return png.getvalue()
+    return _png(frame)
 
 
 def _last(opened: InputContainer) -> VideoFrame | None:
@@ -59,3 +57,14 @@ def _last(opened: InputContainer) -> VideoFrame | None:
         if last is None or (frame.pts or 0) >= (last.pts or 0):
             last = frame
     return last
+
+
+def _png(frame: VideoFrame) -> bytes:
+    import av
+
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height = frame.width, frame.height
+    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
+    picture = frame.reformat(format="rgb24")
+    picture.pts, picture.time_base = 0, Fraction(1)
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])

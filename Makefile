@@ -1,0 +1,49 @@
+# Two commands do all the set-up on a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CODE := events pipeline media functions adapters embedded gpu_job cli.py main.py
+
+.PHONY: demo test check bench constraints clean
+
+demo: .venv/local  ## make a real film on this machine and say where it is
+	@mkdir -p demo
+	$(BIN)/longreel make examples/lighthouse.yaml -o demo/film.mp4 --overwrite --home demo/home
+
+test: .venv/dev  ## all tests; those that need a program that is not here say how to get it
+	$(BIN)/pytest
+
+check: .venv/dev  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/bench  ## what the README's figures are made of; takes a while
+	$(BIN)/python -m benchmarks.orchestration
+	$(BIN)/python -m benchmarks.stitch
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Longreel needs Python 3.11 or later; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/local: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[local]'
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt requirements.txt
+	$(PIP) --requirement requirements.txt --editable '.[local,dev]'
+	@touch $@ .venv/local
+
+.venv/bench: .venv/dev
+	$(PIP) --editable '.[bench]'
+	$(PYTHON) -m venv .venv/moviepy
+	.venv/moviepy/bin/pip install --quiet --disable-pip-version-check moviepy==2.2.1
+	@touch $@
+
+constraints: .venv/dev  ## pin what is installed
+	@{ echo '# Every package of every extra, pinned, made by `make constraints`.'; \
+	   $(BIN)/pip freeze --exclude-editable | grep -v -i -E '^(huey|moviepy)=='; } > constraints.txt
+
+clean:
+	rm -rf .venv demo
