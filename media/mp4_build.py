@@ -66,7 +66,7 @@ def build_header(tracks: Sequence[FilmTrack], timescale: int, duration: int, pay
     tables = [_fixed_tables(track) for track in tracks]
     # Offsets depend on the length of the index, and that on whether offsets need 64 bits: measure, then write.
     for word_bytes in (4, 8):
-        measured = _moov(tracks, tables, timescale, duration, 0, word_bytes)
+        measured = _moov(tracks, tables, timescale, duration, None, word_bytes)
         start = len(ftyp) + len(measured) + _MDAT_HEAD_BYTES
         if start + payload_bytes <= _UINT32_MAX:
             break
@@ -75,13 +75,16 @@ def build_header(tracks: Sequence[FilmTrack], timescale: int, duration: int, pay
 
 
 def _moov(
-    tracks: Sequence[FilmTrack], tables: list[bytes], timescale: int, duration: int, start: int, word_bytes: int
+    tracks: Sequence[FilmTrack], tables: list[bytes], timescale: int, duration: int, start: int | None, word_bytes: int
 ) -> bytes:
+    """Write the index; without a start, only as long as it will be."""
     head = _timed_box(b"mvhd", 0, timescale, duration)
     rest = struct.pack(">IH10x9i24xI", 0x10000, 0x100, *IDENTITY_MATRIX, len(tracks) + 1)
     traks = []
     for number, (track, fixed) in enumerate(zip(tracks, tables, strict=True), start=1):
-        offsets = pack_words((chunk.offset + start for chunk in track.chunks), size=word_bytes)
+        offsets = bytes(word_bytes * len(track.chunks))
+        if start is not None:
+            offsets = pack_words([chunk.offset + start for chunk in track.chunks], size=word_bytes)
         name = b"stco" if word_bytes == 4 else b"co64"
         stbl = box(b"stbl", fixed, full_box(name, 0, 0, len(track.chunks).to_bytes(4, "big"), offsets))
         edit = _edit(duration, track.media_start)
