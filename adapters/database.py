@@ -6,12 +6,17 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from events.errors import LimitExceeded, PipelineError, Unavailable
 
 #: How long a writer waits for another process's transaction. Ours take milliseconds.
 BUSY_TIMEOUT_MS = 10_000
+
+#: Things that a thread remembers at most.
+KNOWN_MAX = 5000
 
 #: Version of SCHEMA, kept in the file's `user_version`.
 SCHEMA_VERSION = 1
@@ -57,6 +62,18 @@ CREATE TABLE dead_letters (
 """
 
 
+@dataclass(slots=True)
+class _ThreadState:
+    connection: sqlite3.Connection
+    known: dict[object, Any] = field(default_factory=dict)
+    #: The file's data version that `known` goes with.
+    known_version: int = -1
+    #: A transaction of this thread is open.
+    busy: bool = False
+    #: A part of the open transaction failed after it had written.
+    spoilt: bool = False
+
+
 class Database:
     """The file, and this thread's connection to it.
 
@@ -75,44 +92,72 @@ class Database:
 
     def connection(self) -> sqlite3.Connection:
         """Give this thread's connection, in autocommit mode."""
-        found: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
-        if found is None:
-            found = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
-            found.execute("PRAGMA journal_mode=WAL")
-            found.execute(f"PRAGMA synchronous={self._synchronous}")
-            self._of_thread.connection = found
-        return found
+        return self._mine().connection
 
     def close(self) -> None:
         """Close this thread's connection."""
-        found: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
-        if found is not None:
-            found.close()
-            self._of_thread.connection = None
+        mine: _ThreadState | None = getattr(self._of_thread, "state", None)
+        if mine is not None:
+            mine.connection.close()
+            del self._of_thread.state
 
     def data_version(self) -> int:
         """Give a number that changes when any other connection has committed."""
         with translated("look for changes"):
-            version: int = self.connection().execute("PRAGMA data_version").fetchone()[0]
-            return version
+            return _data_version(self.connection())
+
+    def known(self) -> dict[object, Any]:
+        """Give what this thread may remember of the file, to be used inside `transaction` only.
+
+        It is empty again as soon as another connection has committed, or a transaction of this one was rolled back.
+        """
+        return self._mine().known
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """Run one write transaction; any error rolls it back.
+        """Run one write transaction; any error rolls it back. Inside another one of this thread, become part of it.
+
+        A part that fails before it has written leaves the others alone; one that fails later undoes them all.
 
         Raises:
-            Unavailable: other processes kept the file locked.
+            Unavailable: other processes kept the file locked, or another part failed.
             LimitExceeded: the disk is full.
         """
-        connection = self.connection()
-        with translated(doing):
-            connection.execute("BEGIN IMMEDIATE")
+        mine = self._mine()
+        connection = mine.connection
+        if mine.busy:
+            changes = connection.total_changes
             try:
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
+            except BaseException as exc:
+                mine.spoilt = mine.spoilt or not connection.in_transaction or connection.total_changes != changes
+                if isinstance(exc, sqlite3.Error):
+                    raise translation(doing, exc) from exc
                 raise
-            connection.execute("COMMIT")
+            return
+        mine.busy, mine.spoilt = True, False
+        try:
+            with translated(doing):
+                _begin(mine)
+                yield connection
+                _commit(mine, doing)
+        except BaseException:
+            mine.known.clear()
+            # SQLite itself has rolled back where the disk was full.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            mine.busy = False
+
+    def _mine(self) -> _ThreadState:
+        mine: _ThreadState | None = getattr(self._of_thread, "state", None)
+        if mine is None:
+            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            mine = self._of_thread.state = _ThreadState(connection)
+        return mine
 
     def _create(self, connection: sqlite3.Connection) -> None:
         if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
@@ -129,16 +174,40 @@ class Database:
             raise PipelineError(f"open {self.path}: {text}; use that version, or another --home")
 
 
+def _begin(mine: _ThreadState) -> None:
+    mine.connection.execute("BEGIN IMMEDIATE")
+    version = _data_version(mine.connection)
+    if version != mine.known_version or len(mine.known) > KNOWN_MAX:
+        mine.known.clear()
+        mine.known_version = version
+
+
+def _commit(mine: _ThreadState, doing: str) -> None:
+    if mine.spoilt:
+        raise Unavailable(f"{doing}: another change in the same transaction failed; try again")
+    mine.connection.execute("COMMIT")
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return version
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
     try:
         yield
-    except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorname in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
-            raise LimitExceeded(f"{doing}: the disk is full; free some space and run it again") from exc
-        if exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise Unavailable(f"{doing}: other processes kept the database locked; try again") from exc
-        raise PipelineError(f"{doing}: the database said {exc}") from exc
-    except sqlite3.DatabaseError as exc:
-        raise PipelineError(f"{doing}: the database said {exc}; is this a Longreel file?") from exc
+    except sqlite3.Error as exc:
+        raise translation(doing, exc) from exc
+
+
+def translation(doing: str, exc: sqlite3.Error) -> PipelineError:
+    """Give our error for one of SQLite's."""
+    name = getattr(exc, "sqlite_errorname", "")
+    if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+        return LimitExceeded(f"{doing}: the disk is full; free some space and run it again")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Unavailable(f"{doing}: other processes kept the database locked; try again")
+    hint = "" if isinstance(exc, sqlite3.OperationalError) else "; is this a Longreel file?"
+    return PipelineError(f"{doing}: the database said {exc}{hint}")

@@ -81,8 +81,11 @@ class SqliteJobStore:
     def transact(self, job_id: str, segment_index: int | None, decide: Decide) -> Committed:
         """Read, decide and write in one transaction."""
         with self._database.transaction(f"change {job_id}") as connection:
-            job = self._job(connection, job_id)
-            segment = None if segment_index is None else self._segment(connection, job_id, segment_index)
+            known = self._database.known()
+            job = known.get(job_id) or self._job(connection, job_id)
+            segment = None
+            if segment_index is not None:
+                segment = known.get((job_id, segment_index)) or self._segment(connection, job_id, segment_index)
             return self._write(connection, job, segment, decide(job, segment))
 
     def load(self, job_id: str) -> Job:
@@ -156,7 +159,15 @@ class SqliteJobStore:
             connection.execute(_UPDATE_SEGMENT, values)
         if self._outbox is not None and decision.commands:
             self._outbox(connection, decision.commands)
-        return Committed(decision, decision.job or job, decision.segment or segment, self._outbox is not None)
+        committed = Committed(decision, decision.job or job, decision.segment or segment, self._outbox is not None)
+        self._remember(committed)
+        return committed
+
+    def _remember(self, committed: Committed) -> None:
+        known, job, segment = self._database.known(), committed.job, committed.segment
+        known[job.job_id] = job
+        if segment is not None:
+            known[job.job_id, segment.index] = segment
 
     def _take_lock(self, connection: sqlite3.Connection, job: Job) -> None:
         holder = self._lock_holder(connection, job)

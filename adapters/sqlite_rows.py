@@ -15,6 +15,12 @@ Row = tuple[Any, ...]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+# Looked up by value, which costs a tenth of a call of the class.
+_KINDS = {each.value: each for each in Kind}
+_POLICIES = {each.value: each for each in OnSegmentFailure}
+_JOB_STATES = {each.value: each for each in JobState}
+_SEGMENT_STATES = {each.value: each for each in SegmentState}
+
 #: Columns that never change after the job is made.
 JOB_FIXED = (
     "job_id, kind, project_id, user_id, generator, segment_count, width, on_segment_failure, daisy_chain,"
@@ -86,20 +92,20 @@ def read_job(row: Row) -> Job:
     """Make the job of a row of JOB_FIXED, JOB_CHANGING."""
     return Job(
         job_id=row[0],
-        kind=Kind(row[1]),
+        kind=_KINDS[row[1]],
         project_id=row[2],
         user_id=row[3],
         generator=row[4],
         segment_count=row[5],
         width=row[6],
-        on_segment_failure=OnSegmentFailure(row[7]),
+        on_segment_failure=_POLICIES[row[7]],
         daisy_chain=bool(row[8]),
         created_at=_instant(row[9]),
         settings=row[10],
         updated_at=_instant(row[11]),
         deadline_at=_instant(row[12]),
         wake_at=from_ms(row[13]),
-        state=JobState(row[14]),
+        state=_JOB_STATES[row[14]],
         done_count=row[15],
         skipped_count=row[16],
         resume_count=row[17],
@@ -143,7 +149,7 @@ def read_segment(row: Row) -> Segment:
         index=row[1],
         spec=row[2],
         updated_at=_instant(row[3]),
-        state=SegmentState(row[4]),
+        state=_SEGMENT_STATES[row[4]],
         attempt=row[5],
         tries=row[6],
         claimed_at=from_ms(row[7]),

@@ -46,5 +46,6 @@ def assemble(adapters: LocalAdapters) -> Pipeline:
         clock=adapters.clock,
         bucket=BUCKET,
         new_job_id=random_job_id,
+        together=lambda: adapters.database.transaction("change jobs"),
     )
     return Pipeline(adapters, services)

@@ -25,6 +25,7 @@ from functions import (
     on_stitch_requested,
     on_sweep,
 )
+from functions.perform import Errand, drive_all
 from functions.services import Services
 from pipeline.ports import Delivery
 
@@ -38,6 +39,14 @@ HANDLERS: dict[Topic, Handler] = {
     Topic.SEGMENT_DONE: on_segment_done.handle,
     Topic.STITCH_REQUESTED: on_stitch_requested.handle,
     Topic.OBJECT_FINALIZED: on_object_finalized.handle,
+}
+
+#: Messages of these topics are read first and then driven at once, so that one commit holds what they change.
+READERS: dict[Topic, Callable[[Services, Delivery], Errand]] = {
+    Topic.REQUESTED: on_requested.read,
+    Topic.SEGMENT_REQUESTED: on_segment_requested.read,
+    Topic.SEGMENT_DONE: on_segment_done.read,
+    Topic.STITCH_REQUESTED: on_stitch_requested.read,
 }
 
 #: Messages taken at once; what a kill -9 makes come again is at most this many.
@@ -62,6 +71,8 @@ class Worker:
         self._wake = threading.Event()
         self._work_ready = threading.Condition()
         self._work_rounds = 0
+        # A paid order is claimed, submitted and recorded before the next one: the less is in flight, the less is lost.
+        self._free_to_repeat = all(each.resubmittable for each in pipeline.services.generators.values())
         self._threads = [threading.Thread(target=self._control, name="longreel-control", daemon=True)]
         names = [f"longreel-work-{number}" for number in range(threads)]
         self._threads += [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
@@ -104,14 +115,34 @@ class Worker:
         self._pipeline.adapters.database.close()
 
     def _handle_all(self, leased: list[Leased]) -> list[int]:
-        done = []
-        for position, each in enumerate(leased):
+        """Handle messages; give those that are done with."""
+        done, alone = self._drive_at_once(leased) if self._free_to_repeat else ([], leased)
+        for position, each in enumerate(alone):
             if self._stopping.is_set():
-                self._pipeline.adapters.queue.put_back(leased[position:])
+                self._pipeline.adapters.queue.put_back(alone[position:])
                 break
-            if self._settle(each, self._dispatch):
+            if self._settle(each, lambda each: self._dispatch(each.delivery)):
                 done.append(each.message_id)
         return done
+
+    def _drive_at_once(self, leased: list[Leased]) -> tuple[list[int], list[Leased]]:
+        """Drive the messages that can be read first; give those that are done with, and the others."""
+        services, errands, alone = self._pipeline.services, dict[int, Errand](), list[Leased]()
+
+        def read(each: Leased) -> None:
+            errands[each.message_id] = READERS[each.delivery.topic](services, each.delivery)
+
+        for each in leased:
+            if each.delivery.topic not in READERS:
+                alone.append(each)
+            else:
+                self._settle(each, read)
+        drive_all(services, list(errands.values()))
+        driven = [each for each in leased if each.message_id in errands]
+        done = [
+            each.message_id for each in driven if self._settle(each, lambda each: errands[each.message_id].outcome())
+        ]
+        return done, alone
 
     def _sleep(self, longest_seconds: float) -> None:
         """Wait until there may be something to do."""
@@ -137,7 +168,7 @@ class Worker:
             leased = self._take(WORK_LANE, done, 1)
             done = []
             for each in leased or ():
-                if self._settle(each, self._do_work):
+                if self._settle(each, lambda each: self._do_work(each.delivery)):
                     done.append(each.message_id)
             if not leased:
                 with self._work_ready:
@@ -160,11 +191,11 @@ class Worker:
             log.exception("take messages", extra={"action": "take"})
             return None
 
-    def _settle(self, leased: Leased, handle: Callable[[Delivery], None]) -> bool:
+    def _settle(self, leased: Leased, handle: Callable[[Leased], object]) -> bool:
         """Handle one message; tell whether it is done with."""
         queue, delivery = self._pipeline.adapters.queue, leased.delivery
         try:
-            handle(delivery)
+            handle(leased)
         except work.Stopping:
             queue.put_back([leased])
             return False

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from events.messages import SegmentDone
 from functions import clips
-from functions.perform import drive, segment_outcome
+from functions.perform import Errand, drive, segment_outcome
 from functions.services import Services
 from pipeline import facts
 from pipeline.ports import Delivery
 
 
-def handle(services: Services, delivery: Delivery) -> None:
-    """Take one delivery. A message typed by hand needs no clip: it is looked for where the segment's attempts land."""
+def read(services: Services, delivery: Delivery) -> Errand:
+    """Read one delivery. A message typed by hand needs no clip: it is looked for where the segment's attempts land."""
     message = SegmentDone.from_json(delivery.body)
-    drive(services, message.job_id, _event(services, message))
+    return Errand(message.job_id, _event(services, message))
+
+
+def handle(services: Services, delivery: Delivery) -> None:
+    """Take one delivery."""
+    errand = read(services, delivery)
+    drive(services, errand.job_id, errand.event)
 
 
 def _event(services: Services, message: SegmentDone) -> facts.SegmentEvent:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from events.errors import BadMedia, LimitExceeded, PipelineError, Unavailable
 from events.names import segment_prefix
@@ -18,6 +19,25 @@ from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Seg
 from pipeline.work_ports import ClipReady, Gone, RenderOrder, Running
 
 
+@dataclass(slots=True)
+class Errand:
+    """One event on its way, with all that follows from it."""
+
+    job_id: str
+    event: facts.Event
+    #: What became of `event` itself; None as long as nothing has.
+    committed: Committed | None = None
+    #: What stopped it.
+    error: Exception | None = None
+
+    def outcome(self) -> Committed:
+        """Give what became of the event, or raise what stopped it."""
+        if self.error is not None:
+            raise self.error
+        assert self.committed is not None, "drive it first"
+        return self.committed
+
+
 def drive(services: Services, job_id: str, event: facts.Event) -> Committed:
     """Let an event change its job, carry out the orders that follow, and go on with what the world answers.
 
@@ -27,11 +47,44 @@ def drive(services: Services, job_id: str, event: facts.Event) -> Committed:
     Raises:
         as `advance` does.
     """
-    first = advance(services, job_id, event)
-    waiting = deque(perform(services, first))
+    errand = Errand(job_id, event)
+    drive_all(services, [errand])
+    return errand.outcome()
+
+
+def drive_all(services: Services, errands: Sequence[Errand]) -> None:
+    """Drive several events at once, so that what they change can be committed at once.
+
+    Every order leaves after the commit that it follows from. What stops one errand is kept with it and stops no other.
+    """
+    waiting = [(errand, errand.event) for errand in errands]
     while waiting:
-        waiting.extend(perform(services, advance(services, job_id, waiting.popleft())))
-    return first
+        waiting = _perform_all(services, _advance_all(services, waiting))
+
+
+def _advance_all(services: Services, waiting: Sequence[tuple[Errand, facts.Event]]) -> list[tuple[Errand, Committed]]:
+    try:
+        with services.together():
+            done = [(errand, advance(services, errand.job_id, event)) for errand, event in waiting]
+    except Exception as exc:  # noqa: BLE001 - it is kept, and raised by `outcome`
+        if len(waiting) == 1:
+            waiting[0][0].error = exc
+            return []
+        # Nothing was written; each alone, only those that are to blame are stopped.
+        return [each for one in waiting if one[0].error is None for each in _advance_all(services, [one])]
+    for errand, committed in done:
+        errand.committed = errand.committed or committed
+    return done
+
+
+def _perform_all(services: Services, done: Sequence[tuple[Errand, Committed]]) -> list[tuple[Errand, facts.Event]]:
+    events: list[tuple[Errand, facts.Event]] = []
+    for errand, committed in done:
+        try:
+            events += [(errand, event) for event in perform(services, committed)]
+        except Exception as exc:  # noqa: BLE001 - it is kept, and raised by `outcome`
+            errand.error = exc
+    return [(errand, event) for errand, event in events if errand.error is None]
 
 
 def perform(services: Services, committed: Committed) -> list[facts.Event]:
@@ -55,8 +108,10 @@ def perform(services: Services, committed: Committed) -> list[facts.Event]:
                 events += stitch.inspect(services, committed.job, attempt, operation)
             case order.CancelStitch(_, operation):
                 services.stitcher.cancel(operation)
+            case order.RenderSegment() | order.RequestStitch() | order.RequestJob():
+                pass  # a message, which is published already
             case _:
-                assert as_message(command) is not None, f"nobody carries out {command}"
+                raise AssertionError(f"nobody carries out {command}")
     return events
 
 
@@ -126,8 +181,9 @@ def segment_outcome(services: Services, landed: clips.Landed, *, chained: bool) 
 
 def _open_window(services: Services, job_id: str, window_end: int) -> None:
     # In a job that generates, failed and cancelled segments are left over from before it was resumed.
-    for segment in services.jobs.segments(job_id, REOPENABLE_SEGMENT_STATES):
-        advance(services, job_id, facts.SegmentReopened(segment.index))
+    with services.together():
+        for segment in services.jobs.segments(job_id, REOPENABLE_SEGMENT_STATES):
+            advance(services, job_id, facts.SegmentReopened(segment.index))
     pending = services.jobs.segments(job_id, frozenset({SegmentState.PENDING}), below=window_end)
     outgoing = [as_message(order.RenderSegment(job_id, each.index, each.not_before)) for each in pending]
     services.bus.publish([message for message in outgoing if isinstance(message, Outgoing)])

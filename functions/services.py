@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from pipeline.object_port import ObjectStore
@@ -25,3 +26,5 @@ class Services:
     bucket: str
     #: Draws a fresh job id.
     new_job_id: Callable[[], str]
+    #: Opens a context in which what this thread commits may become one commit; else each commit stands alone.
+    together: Callable[[], AbstractContextManager[object]] = nullcontext

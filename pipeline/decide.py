@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from events.errors import IllegalTransition
 from events.requests import Kind
 from pipeline import facts, job, limits, segment
 from pipeline.commands import Command
-from pipeline.records import Job, JobState, Segment, SegmentState
+from pipeline.records import Job, JobState, Segment, SegmentState, replace
 from pipeline.table import Ignore, Illegal, Outcome
 
 #: States whose entering or leaving the job counts.

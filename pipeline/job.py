@@ -13,13 +13,13 @@ lock, and it keeps every finished segment. What still ends after the job did is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline import commands as order
 from pipeline import facts, limits, stitching
-from pipeline.records import Failure, Job, JobState, Segment, SegmentState, StitchWork
+from pipeline.records import Failure, Job, JobState, Segment, SegmentState, StitchWork, replace
 from pipeline.table import Ignore, Illegal, Move, Outcome
 
 J = JobState
@@ -147,7 +147,8 @@ def _resume(job: Job, _event: facts.ResumeRequested, now: datetime, _change: Seg
         stitch=StitchWork(attempt=job.stitch.attempt),
     )
     if resumed.ended_count == resumed.segment_count:
-        return replace(stitching.begin(resumed, now), takes_lock=True)
+        begun = stitching.begin(resumed, now)
+        return Outcome(begun.reason, job=begun.job, commands=begun.commands, takes_lock=True)
     command = order.ReopenSegments(job.job_id, resumed.window_end)
     return Outcome("it goes on where it stopped", job=resumed, commands=(command,), takes_lock=True)
 

@@ -14,14 +14,13 @@ only with a cancelled job: a failed one may be resumed, and must not buy again w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
-from pipeline.records import Failure, Job, JobState, Segment, SegmentState
+from pipeline.records import Failure, Job, JobState, Segment, SegmentState, replace
 from pipeline.retry import GiveUp, after_failure, backoff
 from pipeline.table import Ignore, Illegal, Move, Outcome
 
@@ -208,7 +207,10 @@ def _due(segment: Segment, now: datetime) -> bool:
 
 
 def _next_orders(job: Job) -> tuple[order.Command, ...]:
-    """Order again what the end of a segment ordered, in case the process died between commit and publish."""
+    """Order again what the end of a segment ordered, in case the process died between commit and publish.
+
+    Only the news of an end may ask for this: a request that a request answers would go round for ever.
+    """
     if job.state is JobState.STITCHING:
         return (order.RequestStitch(job.job_id),)
     if job.state is JobState.GENERATING and job.ended_count:
@@ -253,7 +255,7 @@ TABLE: dict[tuple[SegmentState, type[facts.SegmentEvent]], Cell] = {
     (S.GENERATING, facts.SegmentDeadlinePassed): Move(_work_overdue, (S.GENERATING,)),
     (S.GENERATING, facts.SegmentClosed): Move(_closed, (S.GENERATING, S.CANCELLED)),
     (S.GENERATING, facts.SegmentReopened): Ignore("it is open"),
-    (S.DONE, facts.SegmentRequested): Ignore("its clip is there", _next_orders),
+    (S.DONE, facts.SegmentRequested): Ignore("its clip is there"),
     (S.DONE, facts.GenerationStarted): _OVER,
     (S.DONE, facts.GenerationRunning): _OVER,
     (S.DONE, facts.GenerationUnknown): _OVER,
@@ -273,7 +275,7 @@ TABLE: dict[tuple[SegmentState, type[facts.SegmentEvent]], Cell] = {
     (S.FAILED, facts.SegmentDeadlinePassed): _NO_WAIT,
     (S.FAILED, facts.SegmentClosed): _OVER,
     (S.FAILED, facts.SegmentReopened): Move(_reopened, (S.FAILED, S.PENDING)),
-    (S.SKIPPED, facts.SegmentRequested): Ignore("the film is made without it", _next_orders),
+    (S.SKIPPED, facts.SegmentRequested): Ignore("the film is made without it"),
     (S.SKIPPED, facts.GenerationStarted): _OVER,
     (S.SKIPPED, facts.GenerationRunning): _OVER,
     (S.SKIPPED, facts.GenerationUnknown): _OVER,

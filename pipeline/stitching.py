@@ -5,13 +5,12 @@ The film is claimed by one worker, planned, made under an attempt of its own, an
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
-from pipeline.records import Failure, Film, Job, JobState, Segment, SegmentState
+from pipeline.records import Failure, Film, Job, JobState, Segment, SegmentState, replace
 from pipeline.retry import GiveUp, after_failure
 from pipeline.table import Outcome
 
