@@ -47,13 +47,17 @@ class Face:
 
 def system_font_folders() -> list[Path]:
     """Give the folders in which fontconfig, macOS and Windows keep fonts, without reading the environment."""
-    home = Path.home()
     if sys.platform == "darwin":
-        return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
-    if sys.platform == "win32":
-        return [Path("C:/Windows/Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts"]
-    shared = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts")]
-    return [*shared, home / ".local/share/fonts", home / ".fonts"]
+        shared, own = ("/System/Library/Fonts", "/Library/Fonts"), ("Library/Fonts",)
+    elif sys.platform == "win32":
+        shared, own = ("C:/Windows/Fonts",), ("AppData/Local/Microsoft/Windows/Fonts",)
+    else:
+        shared, own = ("/usr/share/fonts", "/usr/local/share/fonts"), (".local/share/fonts", ".fonts")
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container's user need not have one
+        return [Path(folder) for folder in shared]
+    return [*(Path(folder) for folder in shared), *(home / folder for folder in own)]
 
 
 @cache

@@ -12,10 +12,12 @@ from typing import Any
 from media.card_faces import ASCENT_EM, DESCENT_EM, Faces, digits_coverage
 from media.card_text import LEADING_EM, TextBlock, fitted, set_text
 
-#: What makes a card say that it is a free preview.
-PREVIEW_NOTE = "Storyboard preview · nothing was generated or paid for"
-#: The same where a picture is too narrow for all of it.
-PREVIEW_NOTE_SHORT = "Storyboard preview · free"
+#: What makes a card say that it is a free preview; the shorter ones are for pictures too narrow for the first.
+PREVIEW_NOTES = (
+    "Storyboard preview · nothing was generated or paid for",
+    "Storyboard preview · free",
+    "Free preview",
+)
 #: Shares of the short side.
 _MARGIN, _SMALL, _PROMPT_MAX, _PROMPT_MIN = 0.075, 0.026, 0.092, 0.0205
 _NUMBER_WIDE, _NUMBER_TALL, _LINE, _GAP = 0.3, 0.2, 0.005, 0.05
@@ -151,7 +153,7 @@ def _small_lines(faces: Faces, sheet: _Sheet, title: str, scene_label: str) -> t
     row = round(sheet.small * 1.5)
     top = sheet.height - sheet.margin - sheet.px(0.02, 3) - row
     room_em = sheet.inner_width / sheet.small
-    note = PREVIEW_NOTE if faces.width_em(PREVIEW_NOTE) <= room_em else PREVIEW_NOTE_SHORT
+    note = next((text for text in PREVIEW_NOTES if faces.width_em(text) <= room_em), PREVIEW_NOTES[-1])
     note_width = faces.width_em(note) * sheet.small
     side_by_side = note_width + faces.width_em(scene_label) * sheet.small + 3 * sheet.small <= sheet.inner_width
     note_left = sheet.width - sheet.margin - round(note_width) if side_by_side else sheet.margin
@@ -187,27 +189,22 @@ def _beside(
 def _above(
     faces: Faces, sheet: _Sheet, room: Box, prompt: str, scene: tuple[int, int]
 ) -> tuple[list[Ink], TextBlock, Box]:
-    """Set the number over the prompt, with a short rule between them."""
-    gap = sheet.px(_GAP)
-    number, _ = _number(scene, sheet.px(_NUMBER_TALL), room.width)
-    thickness = max(2, sheet.px(0.004))
-    head = number.box.height + 2 * gap + thickness
-    prompt_room = Box(room.left, room.top + head, room.width, max(sheet.small * 2, room.height - head))
-    block, text_height = _prompt_block(faces, sheet, prompt, prompt_room)
+    """Set the number over the prompt, with a short rule between them; a small number where a long prompt needs room."""
+    for gap, number_share in ((sheet.px(_GAP), _NUMBER_TALL), (sheet.px(_GAP / 2), _NUMBER_TALL / 2)):
+        number, _ = _number(scene, sheet.px(number_share), room.width)
+        thickness = max(2, sheet.px(0.004))
+        head = number.box.height + 2 * gap + thickness
+        prompt_room = Box(room.left, room.top + head, room.width, max(sheet.small * 2, room.height - head))
+        block, text_height = _prompt_block(faces, sheet, prompt, prompt_room)
+        if not block.cut_characters:
+            break
     # A little above the middle: what stands in the exact middle seems to sink.
     top = room.top + max(0, round((room.height - head - text_height) * 0.44))
     mirrored = bool(block.lines) and block.lines[0].right_to_left
-    rule_width = sheet.px(0.09)
+    rule = Box(0, top + number.box.height + gap, sheet.px(0.09), thickness)
     inks = [
         _moved(number, room.right - number.box.width if mirrored else room.left, top),
-        _rule(
-            Box(
-                room.right - rule_width if mirrored else room.left,
-                top + number.box.height + gap,
-                rule_width,
-                thickness,
-            )
-        ),
+        _rule(Box(room.right - rule.width if mirrored else room.left, rule.top, rule.width, rule.height)),
         *_prompt_inks(faces, sheet, block, Box(room.left, top + head, room.width, 0)),
     ]
     return inks, block, prompt_room

@@ -160,6 +160,8 @@ class _Column:
         return found
 
     def _paragraph(self, words: Sequence[_Word], *, even: bool) -> list[Line]:
+        if not words:
+            return [Line("", "", right_to_left=False, width_em=0.0)]
         right_to_left = reads_right_to_left("".join(word.text for word in words))
         parts = self._short_enough(words)
         space = self.measure(" ")
