@@ -38,10 +38,10 @@ def read_movie(reader: ByteReader, name: str) -> Movie:
         BadMedia: it is something else, is cut off, has no picture, is encrypted, or its index is damaged.
     """
     with _naming(name):
-        container = sniff(reader.read(0, SNIFF_BYTES))
+        window = reader if isinstance(reader, WindowedReader) else WindowedReader(reader)
+        container = sniff(window.read(0, SNIFF_BYTES))
         if container not in (MP4, MOV):
             raise BadMedia(f"it is {container.title}, not an MP4")
-        window = WindowedReader(reader)
         top = _Top(window)
         moov = window.read(top.moov.start, top.moov.end - top.moov.start)
         if len(moov) != top.moov.end - top.moov.start:

@@ -63,9 +63,13 @@ class SampleTables:
         if count > SAMPLES_MAX or field_bits not in (4, 8, 16):
             raise BadMedia("the stz2 table in its index is damaged")
         data = self._moov[at + 8 : at + 8 + (count * field_bits + 7) // 8]
-        if field_bits == 4:
-            data = bytes(nibble for byte in data for nibble in (byte >> 4, byte & 15))[:count]
-        sizes = array("I", struct.unpack(f">{len(data) // 2}H", data) if field_bits == 16 else data)
+        sizes = array("I")
+        if field_bits == 16:
+            sizes.extend(struct.unpack(f">{len(data) // 2}H", data))
+        elif field_bits == 8:
+            sizes.extend(data)
+        else:
+            sizes.extend([nibble for byte in data for nibble in (byte >> 4, byte & 15)][:count])
         if len(sizes) != count:
             raise BadMedia("the stz2 table in its index is cut off")
         return sizes

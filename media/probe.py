@@ -8,7 +8,7 @@ from media.conform import conform, milliseconds, obstacles, ratio
 from media.container import MOV, MP4, SNIFF_BYTES, Container, sniff
 from media.movie import Movie
 from media.mp4_index import read_movie
-from media.reader import ByteReader
+from media.reader import ByteReader, WindowedReader
 from media.sample_entry import SoundEntry, VideoEntry
 
 #: The widest and highest picture that is taken: 16K. More is damage or an attack on memory.
@@ -28,10 +28,11 @@ def probe(reader: ByteReader, name: str) -> ClipFacts:
         BadMedia: it is empty, not a video (and what it is instead), truncated (and where it ends), without an index,
             a picture or a frame, encrypted, or damaged.
     """
-    container = sniff(reader.read(0, SNIFF_BYTES))
+    window = WindowedReader(reader)
+    container = sniff(window.read(0, SNIFF_BYTES))
     _refuse_what_is_no_video(container, name)
     if container in (MP4, MOV):
-        movie = read_movie(reader, name)
+        movie = read_movie(window, name)
         if not movie.is_fragmented:
             return movie_facts(movie)
     # Imported only here: PyAV takes longer to load than an MP4 takes to probe.

@@ -20,6 +20,7 @@ from media.container import Container
 from media.reader import ByteReader
 
 if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
 
 #: How much FFmpeg may read and how long a stretch it may look at to learn what the streams are.
@@ -87,7 +88,9 @@ def _facts(opened: InputContainer, size_bytes: int, name: str, container: Contai
         raise BadMedia(f"read {name}: it has no picture")
     video = opened.streams.video[0]
     sound = opened.streams.audio[0] if opened.streams.audio else None
-    if not video.width or not video.height:
+    # A stream in a coding that FFmpeg does not know has no codec, whatever PyAV's types say.
+    codec: AudioCodecContext | None = sound.codec_context if sound else None
+    if video.codec_context is None or not video.width or not video.height:
         raise BadMedia(f"read {name}: it looks like {container.title} but no picture was found in it")
     return ClipFacts(
         container=container.name,
@@ -98,9 +101,9 @@ def _facts(opened: InputContainer, size_bytes: int, name: str, container: Contai
         height_px=video.height,
         frame_rate=ratio(video.average_rate) if video.average_rate else None,
         video_codec=video.codec_context.name,
-        audio_codec=sound.codec_context.name if sound else None,
-        sample_rate_hz=sound.codec_context.sample_rate if sound else None,
-        channel_count=sound.codec_context.channels if sound else None,
+        audio_codec=codec.name if codec else "unknown" if sound else None,
+        sample_rate_hz=codec.sample_rate if codec else None,
+        channel_count=codec.channels if codec else None,
         conform={"container": container.name},
         obstacles=[f"it is {container.title}, and only MP4 can be joined without encoding"]
         if container.name not in ("mp4", "mov")

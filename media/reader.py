@@ -101,6 +101,9 @@ class WindowedReader:
 
     def read(self, offset: int, length: int) -> bytes:
         """Give `length` bytes from `offset`; fewer only at the end."""
+        if offset >= self.size_bytes:
+            return b""
+        length = min(length, self.size_bytes - offset)
         at = offset - self._start
         if at < 0 or at + length > len(self._data):
             self._data = self._reader.read(offset, max(length, self._window_bytes))
