@@ -158,6 +158,8 @@ class StitchRequest(_Request):
     def _is_a_video(cls, value: str | None) -> str | None:
         if value is not None and not value.lower().endswith(".mp4"):
             raise ValueError(f"should end in .mp4, because the reel is an MP4, not {quoted(value)}")
+        if value is not None and parse_uri(value).name.startswith(("jobs/", "uploads/")):
+            raise ValueError("should not lie under jobs/ or uploads/, which are Longreel's own")
         return value
 
 

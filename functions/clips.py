@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from events.clip import Clip, StitchReport
 from events.errors import NotFound, PreconditionFailed, StitchFailed
 from events.names import LAST_FRAME, SegmentObject, parse_object_name, parse_uri, segment_prefix, stitch_name
+from events.requests import Settings
 from functions.object_reader import ObjectReader
 from functions.services import Services
 from pipeline import facts
@@ -83,7 +84,14 @@ def film_done(services: Services, job_id: str, attempt: int, info: ObjectInfo) -
     if same != said:
         text = f"frames, width, height and bytes are {same}, reported were {said}"
         raise StitchFailed(f"read back the film of {job_id}: {text}", code="film_is_wrong", retryable=True)
-    return facts.StitchDone(attempt=attempt, uri=info.uri, generation=info.generation, report=report)
+    kept = _at_output_path(services, job_id, info)
+    return facts.StitchDone(attempt=attempt, uri=kept.uri, generation=kept.generation, report=report)
+
+
+def _at_output_path(services: Services, job_id: str, film: ObjectInfo) -> ObjectInfo:
+    """Put the film where its request wants it, within the store; without such a wish it stays where it is."""
+    wanted = Settings.from_json(services.jobs.load(job_id).settings).output_path
+    return film if wanted is None else services.objects.compose(wanted, [film.uri])
 
 
 def _report(services: Services, job_id: str, attempt: int) -> StitchReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.errors import PipelineError, StitchFailed
+from events.errors import BadMedia, PipelineError, StitchFailed
 from events.names import OutputObject, output_name, parse_object_name, parse_uri
 from functions import clips
 from functions.services import Services
@@ -63,5 +63,8 @@ def _landed_film(services: Services, job: Job) -> facts.StitchDone | None:
     for info in reversed(services.objects.list(prefix)):
         place = parse_object_name(parse_uri(info.uri).name)
         if isinstance(place, OutputObject):
-            return clips.film_done(services, job.job_id, place.attempt, info)
+            try:
+                return clips.film_done(services, job.job_id, place.attempt, info)
+            except (StitchFailed, BadMedia):
+                continue  # a film that is wrong must not stand in the way of the next attempt's
     return None
