@@ -21,7 +21,7 @@ from pydantic import (
 
 from events.complaints import quoted
 from events.errors import InvalidRequest
-from events.names import uri_fault
+from events.names import parse_uri, uri_fault
 from events.plan import Compression, Fit, Orientation
 from events.wire import SCHEMA_VERSION, WireModel, invalid_request
 
