@@ -7,14 +7,16 @@ messages are free at once. Errors that may pass come again with back-off; the re
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 
-from adapters.database import Database, translated
+from adapters.database import Database
 from adapters.owners import Owner
 from adapters.sqlite_rows import to_ms
+from adapters.transaction import Transaction, translated
 from events.errors import NotFound
 from events.messages import TOPIC_OF_MODEL, Topic
 from pipeline.commands import Command, Outgoing, as_message
@@ -29,6 +31,8 @@ CONTROL_LANE, WORK_LANE = "control", "work"
 DELIVERIES_MAX = 5
 #: Workers that may die with a message in hand before it is held to be the cause.
 DEATHS_MAX = 50
+
+_ALMOST_A_MILLISECOND = timedelta(microseconds=999)
 
 _INSERT = "INSERT INTO messages (lane, topic, body, visible_at) VALUES (?, ?, ?, ?)"
 _LEASE = (
@@ -77,15 +81,15 @@ class LocalQueue:
         """Publish messages durably, in order, all or nothing."""
         if not outgoing:
             return
-        with self._database.transaction("publish") as connection:
-            self._insert(connection, outgoing)
+        with self._database.transaction("publish") as transaction:
+            self._insert(transaction, outgoing)
         self._wake()
 
-    def outbox(self, connection: sqlite3.Connection, commands: tuple[Command, ...]) -> None:
+    def outbox(self, transaction: Transaction, commands: tuple[Command, ...]) -> None:
         """Publish the messages among the commands within the caller's transaction."""
         outgoing = [message for command in commands if (message := as_message(command)) is not None]
         if outgoing:
-            self._insert(connection, outgoing)
+            self._insert(transaction, outgoing)
 
     def exchange(self, lane: str, done: Iterable[int], limit: int) -> list[Leased]:
         """Give back finished messages and take up to `limit` new ones of the lane, in one transaction.
@@ -95,10 +99,10 @@ class LocalQueue:
         """
         finished = [(message_id,) for message_id in done]
         assert self._owner is not None, "only a worker takes messages"
-        with self._database.transaction("take messages") as connection:
+        with self._database.transaction("take messages") as transaction:
             if finished:
-                connection.executemany("DELETE FROM messages WHERE id = ?", finished)
-            rows = connection.execute(_LEASE, (self._owner.name, lane, self._now_ms(), limit)).fetchall()
+                transaction.executemany("DELETE FROM messages WHERE id = ?", finished)
+            rows = transaction.execute(_LEASE, (self._owner.name, lane, self._now_ms(), limit)).fetchall()
         rows.sort()
         return [
             Leased(message_id, Delivery(Topic(topic), body, failures + deaths + 1, claimant_died=deaths > 0))
@@ -111,27 +115,27 @@ class LocalQueue:
         Returns:
             Whether it comes again.
         """
-        with self._database.transaction("retry a message") as connection:
+        with self._database.transaction("retry a message") as transaction:
             query = "UPDATE messages SET failures = failures + 1 WHERE id = ? RETURNING failures"
-            failures = connection.execute(query, (leased.message_id,)).fetchone()[0]
+            failures = transaction.execute(query, (leased.message_id,)).fetchone()[0]
             if failures >= DELIVERIES_MAX:
-                self._bury(connection, leased.message_id, reason)
+                self._bury(transaction, leased.message_id, reason)
                 return False
             due_at = self._clock.now() + backoff(failures, self._clock.jitter())
             query = "UPDATE messages SET owner = NULL, visible_at = ?, reason = ? WHERE id = ?"
-            connection.execute(query, (to_ms(due_at), reason, leased.message_id))
+            transaction.execute(query, (_due_ms(due_at), reason, leased.message_id))
             return True
 
     def bury(self, leased: Leased, reason: str) -> None:
         """Make a message a dead letter at once."""
-        with self._database.transaction("keep a dead letter") as connection:
-            self._bury(connection, leased.message_id, reason)
+        with self._database.transaction("keep a dead letter") as transaction:
+            self._bury(transaction, leased.message_id, reason)
 
     def put_back(self, leased: Iterable[Leased]) -> None:
         """Give messages back unhandled, as if they had never been taken."""
-        with self._database.transaction("give messages back") as connection:
+        with self._database.transaction("give messages back") as transaction:
             rows = [(each.message_id,) for each in leased]
-            connection.executemany("UPDATE messages SET owner = NULL WHERE id = ?", rows)
+            transaction.executemany("UPDATE messages SET owner = NULL WHERE id = ?", rows)
 
     def free_the_dead(self) -> int:
         """Free the messages of workers that are gone; give how many there were."""
@@ -181,12 +185,12 @@ class LocalQueue:
         Raises:
             NotFound: there is no such dead letter.
         """
-        with self._database.transaction("replay a dead letter") as connection:
+        with self._database.transaction("replay a dead letter") as transaction:
             query = "DELETE FROM dead_letters WHERE id = ? RETURNING topic, body"
-            row = connection.execute(query, (message_id,)).fetchone()
+            row = transaction.execute(query, (message_id,)).fetchone()
             if row is None:
                 raise NotFound(f"replay dead letter {message_id}: there is none; `longreel dead-letters` lists them")
-            connection.execute(_INSERT, (_lane(Topic(row[0])), row[0], row[1], self._now_ms()))
+            transaction.execute(_INSERT, (_lane(Topic(row[0])), row[0], row[1], self._now_ms()))
         self._wake()
 
     def listen(self, wake: Callable[[], None]) -> None:
@@ -194,29 +198,26 @@ class LocalQueue:
         with self._guard:
             self._listeners.append(wake)
 
-    def _insert(self, connection: sqlite3.Connection, outgoing: Sequence[Outgoing]) -> None:
+    def _insert(self, transaction: Transaction, outgoing: Sequence[Outgoing]) -> None:
         now_ms = self._now_ms()
-        rows = []
         for each in outgoing:
-            topic = TOPIC_OF_MODEL[type(each.message)]
-            rows.append((_lane(topic), topic.value, each.message.to_json(), to_ms(each.not_before) or now_ms))
-        connection.executemany(_INSERT, rows)
+            transaction.later(_INSERT, object(), partial(_row, each, now_ms))
 
-    def _bury(self, connection: sqlite3.Connection, message_id: int, reason: str) -> None:
+    def _bury(self, transaction: Transaction, message_id: int, reason: str) -> None:
         query = (
             "INSERT INTO dead_letters SELECT id, topic, body, max(1, failures + deaths), ?, ?"
             " FROM messages WHERE id = ?"
         )
-        connection.execute(query, (reason, self._now_ms(), message_id))
-        connection.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+        transaction.execute(query, (reason, self._now_ms(), message_id))
+        transaction.execute("DELETE FROM messages WHERE id = ?", (message_id,))
 
     def _free(self, name: str) -> int:
-        with self._database.transaction("free a dead worker's messages") as connection:
+        with self._database.transaction("free a dead worker's messages") as transaction:
             query = "UPDATE messages SET owner = NULL, deaths = deaths + 1 WHERE owner = ? RETURNING id, deaths"
-            rows = connection.execute(query, (name,)).fetchall()
+            rows = transaction.execute(query, (name,)).fetchall()
             for message_id, deaths in rows:
                 if deaths >= DEATHS_MAX:
-                    self._bury(connection, message_id, f"{deaths} workers died with it in hand")
+                    self._bury(transaction, message_id, f"{deaths} workers died with it in hand")
         return len(rows)
 
     def _wake(self) -> None:
@@ -231,3 +232,14 @@ class LocalQueue:
 
 def _lane(topic: Topic) -> str:
     return WORK_LANE if topic in WORK_TOPICS else CONTROL_LANE
+
+
+def _due_ms(not_before: datetime | None) -> int | None:
+    # Rounded up: a message that came within the millisecond before its time would be told that it is too early.
+    return None if not_before is None else to_ms(not_before + _ALMOST_A_MILLISECOND)
+
+
+def _row(outgoing: Outgoing, now_ms: int) -> tuple[str, str, str, int]:
+    topic = TOPIC_OF_MODEL[type(outgoing.message)]
+    due_ms = _due_ms(outgoing.not_before)
+    return _lane(topic), topic.value, outgoing.message.to_json(), now_ms if due_ms is None else due_ms

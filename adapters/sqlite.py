@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from adapters.database import Database, translated
+from adapters.database import Database
 from adapters.sqlite_rows import (
     JOB_CHANGING,
     JOB_FIXED,
@@ -18,6 +17,7 @@ from adapters.sqlite_rows import (
     segment_changing,
     to_ms,
 )
+from adapters.transaction import Transaction, translated
 from events.errors import AlreadyRunning, UnknownJob
 from pipeline.commands import Command
 from pipeline.decide import Decision
@@ -25,7 +25,7 @@ from pipeline.ports import Committed, Created, Decide, Overdue
 from pipeline.records import Job, JobState, Segment, SegmentState
 
 #: Publishes a decision's messages inside the transaction that writes it.
-Outbox = Callable[[sqlite3.Connection, tuple[Command, ...]], None]
+Outbox = Callable[[Transaction, tuple[Command, ...]], None]
 
 
 def _marks(columns: str) -> str:
@@ -39,7 +39,9 @@ def _sets(columns: str) -> str:
 # Only our own constants go into these texts; every value is bound.
 _SELECT_JOB = f"SELECT {JOB_FIXED}, {JOB_CHANGING} FROM jobs"
 _SELECT_SEGMENT = f"SELECT job_id, position, spec, {SEGMENT_CHANGING} FROM segments JOIN specs USING (job_id, position)"
-_SELECT_LOCK_HOLDER = f"{_SELECT_JOB} WHERE job_id = (SELECT job_id FROM locks WHERE project_id = ? AND kind = ?)"
+_SELECT_ONE_JOB = f"{_SELECT_JOB} WHERE job_id = ?"
+_SELECT_ONE_SEGMENT = f"{_SELECT_SEGMENT} WHERE job_id = ? AND position = ?"
+_SELECT_LOCK_HOLDER = "SELECT job_id FROM locks WHERE project_id = ? AND kind = ?"
 _INSERT_JOB = f"INSERT INTO jobs ({JOB_FIXED}, {JOB_CHANGING}) VALUES ({_marks(JOB_FIXED + ',' + JOB_CHANGING)})"
 _UPDATE_JOB = f"UPDATE jobs SET {_sets(JOB_CHANGING)} WHERE job_id = ?"
 _INSERT_SEGMENT = (
@@ -66,32 +68,32 @@ class SqliteJobStore:
         self, job: Job, segments: Sequence[Segment], supersede: Callable[[Job], Decision] | None = None
     ) -> Created:
         """Write a new job, its segments and its project's lock, all or nothing."""
-        with self._database.transaction(f"create {job.job_id}") as connection:
-            row = connection.execute(f"{_SELECT_JOB} WHERE job_id = ?", (job.job_id,)).fetchone()
-            if row is not None:
-                return Created(read_job(row), fresh=False)
-            superseded = self._clear_lock(connection, job, supersede)
-            connection.execute(_INSERT_JOB, job_fixed(job) + job_changing(job))
-            connection.executemany(_INSERT_SPEC, [(each.job_id, each.index, each.spec) for each in segments])
+        with self._database.transaction(f"create {job.job_id}") as transaction:
+            present = self._find_job(transaction, job.job_id)
+            if present is not None:
+                return Created(present, fresh=False)
+            superseded = self._clear_lock(transaction, job, supersede)
+            transaction.execute(_INSERT_JOB, job_fixed(job) + job_changing(job))
+            transaction.executemany(_INSERT_SPEC, [(each.job_id, each.index, each.spec) for each in segments])
             rows = [(each.job_id, each.index, *segment_changing(each)) for each in segments]
-            connection.executemany(_INSERT_SEGMENT, rows)
-            connection.execute(_SET_LOCK, (job.project_id, job.kind.value, job.job_id))
+            transaction.executemany(_INSERT_SEGMENT, rows)
+            transaction.execute(_SET_LOCK, (job.project_id, job.kind.value, job.job_id))
         return Created(job, fresh=True, superseded=superseded)
 
     def transact(self, job_id: str, segment_index: int | None, decide: Decide) -> Committed:
         """Read, decide and write in one transaction."""
-        with self._database.transaction(f"change {job_id}") as connection:
-            known = self._database.known()
-            job = known.get(job_id) or self._job(connection, job_id)
-            segment = None
-            if segment_index is not None:
-                segment = known.get((job_id, segment_index)) or self._segment(connection, job_id, segment_index)
-            return self._write(connection, job, segment, decide(job, segment))
+        with self._database.transaction(f"change {job_id}") as transaction:
+            job = self._job(transaction, job_id)
+            segment = None if segment_index is None else self._segment(transaction, job_id, segment_index)
+            return self._write(transaction, job, segment, decide(job, segment))
 
     def load(self, job_id: str) -> Job:
         """Read one job."""
         with translated(f"read {job_id}"):
-            return self._job(self._database.connection(), job_id)
+            row = self._database.connection().execute(_SELECT_ONE_JOB, (job_id,)).fetchone()
+        if row is None:
+            raise _unknown_job(job_id)
+        return read_job(row)
 
     def segments(
         self, job_id: str, states: frozenset[SegmentState] | None = None, below: int | None = None
@@ -135,9 +137,9 @@ class SqliteJobStore:
             return [read_job(row) for row in self._database.connection().execute(query, [*values, limit])]
 
     def _clear_lock(
-        self, connection: sqlite3.Connection, job: Job, supersede: Callable[[Job], Decision] | None
+        self, transaction: Transaction, job: Job, supersede: Callable[[Job], Decision] | None
     ) -> Committed | None:
-        holder = self._lock_holder(connection, job)
+        holder = self._lock_holder(transaction, job)
         if holder is None or not holder.active:
             return None
         if supersede is None:
@@ -145,50 +147,58 @@ class SqliteJobStore:
             raise AlreadyRunning(
                 f"start a {job.kind} job: {text}; wait for it, cancel it, or force a restart", holder.job_id
             )
-        return self._write(connection, holder, None, supersede(holder))
+        return self._write(transaction, holder, None, supersede(holder))
 
-    def _write(
-        self, connection: sqlite3.Connection, job: Job, segment: Segment | None, decision: Decision
-    ) -> Committed:
+    def _write(self, transaction: Transaction, job: Job, segment: Segment | None, decision: Decision) -> Committed:
         if decision.takes_lock:
-            self._take_lock(connection, job)
-        if decision.job is not None:
-            connection.execute(_UPDATE_JOB, (*job_changing(decision.job), job.job_id))
-        if decision.segment is not None:
-            values = (*segment_changing(decision.segment), job.job_id, decision.segment.index)
-            connection.execute(_UPDATE_SEGMENT, values)
+            self._take_lock(transaction, job)
         if self._outbox is not None and decision.commands:
-            self._outbox(connection, decision.commands)
-        committed = Committed(decision, decision.job or job, decision.segment or segment, self._outbox is not None)
-        self._remember(committed)
-        return committed
+            self._outbox(transaction, decision.commands)
+        job_id = job.job_id
+        if (new_job := decision.job) is not None:
+            transaction.later(_UPDATE_JOB, job_id, lambda: (*job_changing(new_job), job_id))
+            transaction.known[job_id] = job = new_job
+        if (new := decision.segment) is not None:
+            key = job_id, new.index
+            transaction.later(_UPDATE_SEGMENT, key, lambda: (*segment_changing(new), *key))
+            transaction.known[key] = segment = new
+        return Committed(decision, job, segment, self._outbox is not None)
 
-    def _remember(self, committed: Committed) -> None:
-        known, job, segment = self._database.known(), committed.job, committed.segment
-        known[job.job_id] = job
-        if segment is not None:
-            known[job.job_id, segment.index] = segment
-
-    def _take_lock(self, connection: sqlite3.Connection, job: Job) -> None:
-        holder = self._lock_holder(connection, job)
+    def _take_lock(self, transaction: Transaction, job: Job) -> None:
+        holder = self._lock_holder(transaction, job)
         if holder is not None and holder.active and holder.job_id != job.job_id:
             text = f"project {job.project_id!r} has {holder.job_id}, which is {holder.state}"
             raise AlreadyRunning(f"resume {job.job_id}: {text}; wait for it or cancel it", holder.job_id)
-        connection.execute(_SET_LOCK, (job.project_id, job.kind.value, job.job_id))
+        transaction.execute(_SET_LOCK, (job.project_id, job.kind.value, job.job_id))
 
-    def _lock_holder(self, connection: sqlite3.Connection, job: Job) -> Job | None:
-        row = connection.execute(_SELECT_LOCK_HOLDER, (job.project_id, job.kind.value)).fetchone()
-        return None if row is None else read_job(row)
+    def _lock_holder(self, transaction: Transaction, job: Job) -> Job | None:
+        row = transaction.execute(_SELECT_LOCK_HOLDER, (job.project_id, job.kind.value)).fetchone()
+        return None if row is None else self._job(transaction, row[0])
 
-    def _job(self, connection: sqlite3.Connection, job_id: str) -> Job:
-        row = connection.execute(f"{_SELECT_JOB} WHERE job_id = ?", (job_id,)).fetchone()
-        if row is None:
-            raise UnknownJob(f"find {job_id}: there is no such job here; `longreel jobs` lists those that are")
-        return read_job(row)
+    def _job(self, transaction: Transaction, job_id: str) -> Job:
+        job = self._find_job(transaction, job_id)
+        if job is None:
+            raise _unknown_job(job_id)
+        return job
 
-    def _segment(self, connection: sqlite3.Connection, job_id: str, index: int) -> Segment:
-        query = f"{_SELECT_SEGMENT} WHERE job_id = ? AND position = ?"
-        row = connection.execute(query, (job_id, index)).fetchone()
-        if row is None:
-            raise UnknownJob(f"find segment {index} of {job_id}: there is no such segment")
-        return read_segment(row)
+    def _find_job(self, transaction: Transaction, job_id: str) -> Job | None:
+        job: Job | None = transaction.known.get(job_id)
+        if job is None:
+            # Whatever is kept back is known, so this row is not.
+            row = transaction.look_up(_SELECT_ONE_JOB, (job_id,))
+            if row is not None:
+                job = transaction.known[job_id] = read_job(row)
+        return job
+
+    def _segment(self, transaction: Transaction, job_id: str, index: int) -> Segment:
+        segment: Segment | None = transaction.known.get((job_id, index))
+        if segment is None:
+            row = transaction.look_up(_SELECT_ONE_SEGMENT, (job_id, index))
+            if row is None:
+                raise UnknownJob(f"find segment {index} of {job_id}: there is no such segment")
+            segment = transaction.known[job_id, index] = read_segment(row)
+        return segment
+
+
+def _unknown_job(job_id: str) -> UnknownJob:
+    return UnknownJob(f"find {job_id}: there is no such job here; `longreel jobs` lists those that are")
