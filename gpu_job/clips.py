@@ -88,13 +88,23 @@ class ClipWork:
         target: what they become.
         ffmpeg: gives the program when the first clip needs it; a film of copies needs none.
         stall_seconds: how long FFmpeg may make no progress.
+        on_note: hears what operators may want to know, such as why a faster encoder is not used.
     """
 
-    def __init__(self, plan: StitchPlan, target: Target, ffmpeg: Callable[[], FFmpeg], stall_seconds: float) -> None:
+    def __init__(
+        self,
+        plan: StitchPlan,
+        target: Target,
+        ffmpeg: Callable[[], FFmpeg],
+        *,
+        stall_seconds: float,
+        on_note: Callable[[str], None],
+    ) -> None:
         self._plan = plan
         self._target = target
         self._ffmpeg = ffmpeg
         self._stall_seconds = stall_seconds
+        self._note = on_note
         self._pieces = Pieces()
 
     def run(self, sources: Sequence[Path], folder: Path, on_share: OnShare) -> Pieces:
@@ -145,7 +155,7 @@ class ClipWork:
         if _breaks_off(work, made.frame_count, name):
             work = replace(work, frame_count=made.frame_count)
             made = self._run(encode_args(work, self._target, self._encoder()), name, on_frames)
-        self._note(index, work, made)
+        self._record(index, work, made)
 
     def _counted(self, work: ClipEncode, name: str) -> ClipEncode:
         """Count the frames of a clip whose headers do not tell its length, as those of a live recording do not."""
@@ -160,14 +170,19 @@ class ClipWork:
         return self._ffmpeg().encode(args, name, on_frames=on_frames, stall_seconds=self._stall_seconds)
 
     def _encoder(self) -> str:
-        """Give the fastest encoder that works here; it is tried once."""
+        """Give the fastest encoder that works here, chosen once; says why faster ones do not."""
         if self._pieces.encoder is None:
-            candidates = encoders_for(self._target)
-            problems = ((encoder, self._ffmpeg().encoder_problem(encoder)) for encoder in candidates)
-            self._pieces.encoder = next((encoder for encoder, problem in problems if problem is None), candidates[-1])
+            *faster, last = encoders_for(self._target)
+            self._pieces.encoder = next((encoder for encoder in faster if self._works(encoder)), last)
         return self._pieces.encoder
 
-    def _note(self, index: int, work: ClipEncode, made: Encoded) -> None:
+    def _works(self, encoder: str) -> bool:
+        problem = self._ffmpeg().encoder_problem(encoder, self._target)
+        if problem:
+            self._note(f"{encoder} is not used: {problem}")
+        return problem is None
+
+    def _record(self, index: int, work: ClipEncode, made: Encoded) -> None:
         clip, treated = self._plan.clips[index], self._target.clips[index]
         self._pieces.paths.append(work.output)
         self._pieces.frame_counts.append(made.frame_count)

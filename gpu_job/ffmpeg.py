@@ -24,6 +24,7 @@ from events.errors import BadMedia, LimitExceeded, PipelineError, StitchFailed, 
 from gpu_job import tether
 from gpu_job.exits import NO_FFMPEG
 from media.encoder import trial_args
+from media.treatment import Target
 
 #: The oldest version that knows all our options (`-stats_period`); Ubuntu 22.04 has it.
 VERSION_MIN = (4, 4)
@@ -66,12 +67,12 @@ class FFmpeg:
             if needed not in self.encoders:
                 raise StitchFailed(f"use FFmpeg {program}: it has no {needed} encoder; name another", code=NO_FFMPEG)
 
-    def encoder_problem(self, encoder: str) -> str | None:
-        """Say why an encoder does not work here; None if it does. A listed one is tried on one frame."""
+    def encoder_problem(self, encoder: str, target: Target) -> str | None:
+        """Say why an encoder cannot make this film here; None if it can. A listed one is tried on one frame."""
         if encoder not in self.encoders:
             return f"FFmpeg {self.version} was built without it"
         try:
-            self._look(trial_args(encoder))
+            self._look(trial_args(encoder, target))
         except StitchFailed as exc:
             return exc.message
         return None

@@ -1,6 +1,7 @@
 """What the stitch program says while it works: one JSON object a line on standard output.
 
 {"type": "progress", "percent": 40, "message": "Encoding clip 2 of 7…"}
+{"type": "note", "message": "…"}    for the operator's log
 {"type": "result", …}          the StitchReport, last line of a success
 {"type": "error", "code": …, "message": …, "retryable": …, "segmentIndex": …}     last line of a failure
 """
@@ -41,6 +42,10 @@ class Reporter:
     def share(self, first: int, last: int, share: float, message: str) -> None:
         """Say how much of a part of the work is done, 0 to 1; the part spans `first` to `last` percent."""
         self.progress(first + int((last - first) * max(0.0, min(1.0, share))), message)
+
+    def note(self, message: str) -> None:
+        """Say something for the operator's log."""
+        self._write({"type": "note", "message": message})
 
     def result(self, report: StitchReport) -> None:
         """Say what came out."""

@@ -90,8 +90,9 @@ def _made(plan: StitchPlan, target: Target, tools: Tools, folder: Path) -> Stitc
     """Make the film at `film_path(folder)` and give its report."""
     _require_room(plan, target, tools, folder)
     sources = fetch_clips(plan, tools.objects, folder, _part(tools, 0, _FETCHED))
+    pieces = _encoded(plan, target, tools, sources, folder)
     try:
-        return _spliced(_encoded(plan, target, tools, sources, folder), tools, folder)
+        return _spliced(pieces, tools, folder)
     except StitchFailed as exc:
         if target.reference_index is None or not _is_mixed(target):
             raise
@@ -123,7 +124,8 @@ def _require_room(plan: StitchPlan, target: Target, tools: Tools, folder: Path) 
 
 
 def _encoded(plan: StitchPlan, target: Target, tools: Tools, sources: list[Path], folder: Path) -> Pieces:
-    work = ClipWork(plan, target, cache(tools.ffmpeg), tools.stall_seconds)
+    note = tools.reporter.note
+    work = ClipWork(plan, target, cache(tools.ffmpeg), stall_seconds=tools.stall_seconds, on_note=note)
     return work.run(sources, folder, _part(tools, _FETCHED, _ENCODED))
 
 

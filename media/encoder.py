@@ -41,6 +41,12 @@ _AUDIO_BITRATE_BPS = 96_000
 #: Seconds between the key frames of an encoded clip: players seek to them; streaming services ask for two.
 _KEYFRAME_INTERVAL_SECONDS = 2
 
+#: How far behind the planned end a clip is still read: sound and picture are not stored side by side.
+_LATE_SECONDS = 1
+
+#: Pixels of a picture beyond which decoding is done by few threads: those of 4K UHD.
+_LARGE_PX = 3840 * 2160
+
 #: B-frames in a row where the film has any; x264's default.
 _B_FRAMES = 3
 
@@ -75,10 +81,10 @@ def encode_args(clip: ClipEncode, target: Target, encoder: str = "libx264") -> l
     """
     if clip.treatment is Treatment.COPY:
         raise ValueError("a copied clip is not encoded")
-    args = [*_START, *_input_args(clip), *_sound_input_args(clip, target.sound)]
+    args = [*_START, *_input_args(clip, target.picture.frame_rate), *_sound_input_args(clip, target.sound)]
     args += _picture_args(clip, target, encoder)
     args += _sound_args(clip, target)
-    args += ["-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
+    args += ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
     return [*args, "-f", "mp4", file_url(clip.output)]
 
 
@@ -92,7 +98,7 @@ _START = (
 def count_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
     """Give the arguments that only count a clip's frames at a rate, `frame_count` at most; nothing is written."""
     picture = ["-map", "0:V:0", "-vf", f"{at_rate(frame_rate)},scale=16:16", "-frames:v", str(clip.frame_count)]
-    return [*_START, *_input_args(clip), *picture, "-f", "null", "-"]
+    return [*_START, *_input_args(clip, frame_rate), *picture, "-f", "null", "-"]
 
 
 def file_url(path: Path) -> str:
@@ -106,7 +112,7 @@ def file_url(path: Path) -> str:
     return f"file:{path}"
 
 
-def _input_args(clip: ClipEncode) -> list[str]:
+def _input_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
     demuxer = DEMUXERS.get(clip.facts.container)
     if demuxer is None:
         raise BadMedia(
@@ -115,7 +121,14 @@ def _input_args(clip: ClipEncode) -> list[str]:
         )
     # An MP4 may name other files as its data; FFmpeg must not follow them.
     references = ["-enable_drefs", "0", "-use_absolute_path", "0"] if demuxer == "mov" else []
-    return ["-protocol_whitelist", "file", "-f", demuxer, *references, "-i", file_url(clip.source)]
+    # What lies behind the planned end is not even read: a packet of sound an hour late would be met by an hour of
+    # silence in memory.
+    length = ["-t", f"{float(clip.frame_count / frame_rate) + _LATE_SECONDS:.3f}"]
+    # Each decoding thread holds pictures of its own, which adds up beyond 4K.
+    large = clip.facts.width_px * clip.facts.height_px > _LARGE_PX
+    threads = ["-threads", "2"] if large else []
+    source = ["-i", file_url(clip.source)]
+    return ["-protocol_whitelist", "file", "-f", demuxer, *references, *length, *threads, *source]
 
 
 def _has_sound(clip: ClipEncode) -> bool:
@@ -246,7 +259,12 @@ def keyframe_interval(frame_rate: Fraction) -> int:
     return max(1, round(frame_rate * _KEYFRAME_INTERVAL_SECONDS))
 
 
-def trial_args(encoder: str) -> list[str]:
-    """Give the arguments that encode a black frame to nowhere: a listed encoder may still not work here."""
-    frame = ["-f", "lavfi", "-i", "color=black:size=256x144:rate=25", "-frames:v", "1", "-pix_fmt", "yuv420p"]
-    return ["-nostdin", "-hide_banner", "-loglevel", "error", *frame, "-c:v", encoder, "-f", "null", "-"]
+def trial_args(encoder: str, target: Target) -> list[str]:
+    """Give the arguments that encode a black frame of the film to nowhere: a listed encoder may still not work here.
+
+    At the film's own size and with its own arguments, since encoders in hardware have limits of their own.
+    """
+    size = f"{target.picture.width_px}x{target.picture.height_px}"
+    frame = ["-f", "lavfi", "-i", f"color=black:size={size}:rate=25", "-frames:v", "1", "-pix_fmt", "yuv420p"]
+    encode = VIDEO_ENCODERS[encoder](target.picture, target.quality)
+    return ["-nostdin", "-hide_banner", "-loglevel", "error", *frame, *encode, "-f", "null", "-"]

@@ -120,17 +120,27 @@ def _treat(
     index: int, clip: ClipFacts, group: Group, sound: FilmSound, picture: Picture, orientation: Orientation
 ) -> ClipTreatment:
     if index not in group.indexes:
-        reasons = picture_in_words(group.pictures[0], clip)
-        if not reasons:
-            # It conforms to the first of the group but clashes with another.
-            reasons = ["parameter sets clash with those of other clips"]
-        if not lies_as(clip, orientation):
-            reasons = [_lies_otherwise(clip, orientation)]
-        return ClipTreatment(Treatment.ENCODE, tuple(reasons), frames_shown(clip, picture.frame_rate))
+        reasons = _encode_reasons(clip, group, sound, orientation)
+        return ClipTreatment(Treatment.ENCODE, reasons, frames_shown(clip, picture.frame_rate))
     frame_count = clip.frame_count or frames_shown(clip, picture.frame_rate)
     if sound.is_kept(clip):
         return ClipTreatment(Treatment.COPY, (), frame_count)
     return ClipTreatment(Treatment.SOUND, tuple(sound_in_words(sound.copied, clip)), frame_count)
+
+
+def _encode_reasons(clip: ClipFacts, group: Group, sound: FilmSound, orientation: Orientation) -> tuple[str, ...]:
+    reasons = picture_in_words(group.pictures[0], clip)
+    if not reasons:
+        # It conforms to the first of the group but not to another.
+        reasons = ["its parameter sets clash with those of another clip"]
+    if not lies_as(clip, orientation):
+        reasons = [
+            _lies_otherwise(clip, orientation),
+            *(reason for reason in reasons if not reason.startswith("size ")),
+        ]
+    if sound.encoded and clip.audio_codec is None:
+        reasons.append("no sound")
+    return tuple(reasons)
 
 
 def _reference_group(clips: Sequence[ClipFacts], orientation: Orientation) -> Group | None:

@@ -11,7 +11,7 @@ from media.groups import picture_of, sound_of
 from media.treatment import Picture
 
 #: Reasons that say nothing to a reader who has heard any other.
-_VAGUE = ("not the same", "different ones under the same id", "level ")
+_VAGUE = ("parameter sets", "not the same", "different ones under the same id", "level ")
 
 
 def picture_in_words(expected: Mapping[str, str], clip: ClipFacts) -> list[str]:
@@ -44,8 +44,9 @@ def misfit_in_words(picture: Picture, clip: ClipFacts) -> list[str]:
 
 def _readable(differences: Sequence[str]) -> list[str]:
     said = [_spaced(text) for text in differences]
-    plain = [text for text in said if not any(vague in text for vague in _VAGUE)]
-    return plain or said
+    # The size at which it is shown follows from the size, and most often is the same.
+    shown = [text for text in said if not text.startswith("display ") or not any(t.startswith("size ") for t in said)]
+    return [text for text in shown if not any(vague in text for vague in _VAGUE)] or shown
 
 
 def _spaced(difference: str) -> str:

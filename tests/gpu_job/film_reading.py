@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from conftest import CHROMA
+
+from tests.gpu_job.bench import CHROMA
 
 
 class Barcode(NamedTuple):

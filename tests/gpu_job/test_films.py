@@ -8,11 +8,11 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import Bench
-from film_reading import barcodes, decode, planes, sound, video_packets
 
 from events.plan import Compression, Fit, Orientation
 from gpu_job.ffmpeg import FFmpeg
+from tests.gpu_job.bench import Bench, run
+from tests.gpu_job.film_reading import barcodes, decode, planes, sound, video_packets
 
 MakeClip = Callable[..., Path]
 
@@ -132,8 +132,6 @@ def test_a_film_without_any_sound_has_no_sound_track(bench: Bench, make_clip: Ma
 
 
 def test_a_rotated_clip_stands_upright(bench: Bench, make_clip: MakeClip, tmp_path: Path, ffmpeg_program: str) -> None:
-    from conftest import run
-
     turned = tmp_path / "turned.mp4"
     run(ffmpeg_program, "-display_rotation", "-90", "-i", str(make_clip(1)), "-c", "copy", str(turned))
     upright = make_clip(0, size="96x160", frames=48)
@@ -178,8 +176,6 @@ def test_a_recording_that_does_not_know_its_own_length_is_taken_in(
     bench: Bench, make_clip: MakeClip, tmp_path: Path, ffmpeg_program: str
 ) -> None:
     """What a browser records live has no length in its headers."""
-    from conftest import run
-
     live = tmp_path / "live.mkv"
     run(ffmpeg_program, "-i", str(make_clip(1)), "-c", "copy", "-live", "1", "-f", "matroska", str(live))
     plan = bench.plan(make_clip(0), live)
@@ -298,3 +294,64 @@ def test_hostile_names_are_only_names(bench: Bench, make_clip: MakeClip, tmp_pat
 
     assert report.encoded_clips == [1]
     assert not (tmp_path / "pwned").exists()
+
+
+def test_hevc_among_h264_is_encoded_and_the_rest_is_not(bench: Bench, make_clip: MakeClip) -> None:
+    hevc = make_clip(1, video="-c:v libx265 -x265-params log-level=none -tag:v hvc1")
+
+    report = bench.stitch(bench.plan(make_clip(0), hevc, make_clip(2)))
+
+    assert report.encoded_clips == [1]
+    assert [code.frame for code in barcodes(bench.film)] == [*range(24), *range(24), *range(24)]
+
+
+@pytest.mark.parametrize("transfer", ["arib-std-b67", "smpte2084"])
+def test_a_high_dynamic_range_clip_is_brought_to_the_standard_range(
+    bench: Bench, make_clip: MakeClip, transfer: str
+) -> None:
+    """Telephones record so; taken as it is it would be grey, and its tags would be wrong."""
+    tags = f"-colorspace bt2020nc -color_primaries bt2020 -color_trc {transfer} -color_range tv"
+    params = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    deep = make_clip(1, frames=12, video=f"-pix_fmt yuv420p10le -profile:v high10 {tags} -x264-params {params}")
+
+    report = bench.stitch(bench.plan(make_clip(0), deep))
+
+    assert report.encoded_clips == [1]
+    assert [code.frame for code in barcodes(bench.film)] == [*range(24), *range(12)]
+
+
+def test_a_cover_picture_is_not_taken_for_the_clip(
+    bench: Bench, make_clip: MakeClip, tmp_path: Path, ffmpeg_program: str
+) -> None:
+    cover, covered = tmp_path / "cover.png", tmp_path / "covered.mkv"
+    run(ffmpeg_program, "-f", "lavfi", "-i", "color=red:size=64x64", "-frames:v", "1", str(cover))
+    run(ffmpeg_program, "-i", str(make_clip(1)), "-attach", str(cover), "-metadata:s:t", "mimetype=image/png",
+        "-c", "copy", str(covered))  # fmt: skip
+
+    bench.stitch(bench.plan(make_clip(0), covered))
+
+    codes = barcodes(bench.film)[24:]
+    assert {code.clip for code in codes} == {1}
+    assert [code.frame for code in codes[:24]] == list(range(24))
+
+
+def test_sound_that_starts_late_stays_late(
+    bench: Bench, make_clip: MakeClip, tmp_path: Path, ffmpeg_program: str
+) -> None:
+    late = tmp_path / "late.mp4"
+    run(ffmpeg_program, "-i", str(make_clip(1)), "-itsoffset", "0.3", "-i", str(make_clip(1)),
+        "-map", "0:v", "-map", "1:a", "-c", "copy", "-t", "1", str(late))  # fmt: skip
+
+    report = bench.stitch(bench.plan(make_clip(0), late))
+
+    assert report.encoded_clips == []
+    rate, samples = sound(bench.film)
+    assert abs(samples[:, int(1.05 * rate) : int(1.25 * rate)]).max() < 0.01
+    assert abs(samples[:, int(1.35 * rate) : int(1.9 * rate)]).max() > 0.05
+
+
+def test_surround_sound_beside_stereo_becomes_stereo(bench: Bench, make_clip: MakeClip) -> None:
+    report = bench.stitch(bench.plan(make_clip(0, frames=30), make_clip(1, sound="48000 6")))
+
+    assert report.encoded_clips == []
+    assert sound(bench.film)[1].shape[0] == 2

@@ -144,8 +144,9 @@ def test_an_encoder_that_cannot_number_its_parameter_sets_is_only_asked_for_whol
 
 
 @pytest.mark.parametrize("encoder", sorted(VIDEO_ENCODERS))
-def test_a_trial_encodes_one_frame_to_nowhere(encoder: str) -> None:
-    args = trial_args(encoder)
+@given(target=TARGETS)
+def test_a_trial_encodes_one_frame_of_the_film_to_nowhere(encoder: str, target: Target) -> None:
+    args = trial_args(encoder, target)
 
     assert args[args.index("-c:v") + 1] == encoder
     assert args[args.index("-frames:v") + 1] == "1"

@@ -95,7 +95,7 @@ def test_only_the_odd_clip_is_encoded_and_the_reasons_are_words() -> None:
     target = choose_target(plan)
 
     assert treatments(plan) == [COPY, ENCODE, COPY]
-    assert "frame rate 30/1 instead of 24/1" in target.clips[1].reasons
+    assert target.clips[1].reasons == ("frame rate 30/1 instead of 24/1", "no sound")
     assert target.clips[1].frame_count == 144
     assert target.reference_index == 0
 
