@@ -18,6 +18,7 @@ from media.movie import Edit, Movie, Track
 from media.mp4_tables import SampleTables
 from media.reader import ByteReader, WindowedReader
 from media.sample_entry import SoundEntry, VideoEntry, read_sound_entry, read_video_entry
+from media.steady import steadied
 
 #: A film of twelve hours needs about 40 MB; more is an attack or damage.
 MOOV_BYTES_MAX = 64 * 1024 * 1024
@@ -28,7 +29,7 @@ _ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
 
 
 def read_movie(reader: ByteReader, name: str) -> Movie:
-    """Read the index of an MP4 or MOV.
+    """Read the index of an MP4 or MOV; a picture whose times are only rounded gets a clock without rounding.
 
     Args:
         reader: the file or object.
@@ -51,6 +52,7 @@ def read_movie(reader: ByteReader, name: str) -> Movie:
         movie.media_ranges = top.media_ranges
         movie.is_fragmented = movie.is_fragmented or top.has_fragments
         _check_inside(movie)
+        movie.video_tracks[0] = steadied(movie.video)
         return movie
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import accumulate
 from operator import add
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,12 @@ from events.errors import StitchFailed
 from media.movie import Movie, expand
 from media.mp4_index import read_movie
 from media.reader import BytesReader
+from media.sample_entry import read_sound_entry
 from media.splice import Layout, Sound, Source, Splice, splice
 from media.splice_layout import EXTRA
+from media.splice_sound import silent_packet
 from media.verify import verify
-from tests.media.synthetic import FakeClip, fake_clips, packets_for
+from tests.media.synthetic import FakeClip, fake_clips, packets_for, sound_entry
 
 
 @st.composite
@@ -193,3 +196,30 @@ def test_smart_sound_without_a_reader_is_grid_sound() -> None:
     movie, _ = clip.movie()
 
     assert splice([Source(movie), Source(movie)], Sound.SMART).sound == "grid"
+
+
+@pytest.mark.parametrize("channels", range(1, 7))
+def test_holes_are_filled_with_packets_that_are_silent(channels: int) -> None:
+    config = bytes([0x11, 0x80 | channels << 3])
+    movie, _ = FakeClip([9] * 24, packet_sizes=[9] * 48).movie()
+    movie.sound_tracks[0].entry = read_sound_entry(sound_entry(config, channels=channels))
+    packet = silent_packet(movie)
+    assert packet is not None
+    decoder = av.AudioCodecContext.create("aac", "r")
+    decoder.extradata = config
+
+    frames = [frame for _ in range(3) for frame in decoder.decode(av.Packet(packet))]
+
+    assert [len(frame.planes) for frame in frames] == [channels] * 3
+    assert not any(any(bytes(plane)) for frame in frames for plane in frame.planes)
+
+
+def test_sound_that_ends_early_is_followed_by_silence() -> None:
+    clip = FakeClip([9] * 24, packet_sizes=[40] * 46)
+
+    _, data, movie = spliced([clip, clip], Layout.INTERLEAVED)
+
+    sound = movie.sound
+    assert sound is not None
+    packets = [data[(at := sound.sample_offset(i)) : at + sound.sizes[i]] for i in range(sound.sample_count)]
+    assert packets[45:49] == [clip.sample(1, 45, 40), silent_packet(movie), silent_packet(movie), clip.sample(1, 1, 40)]

@@ -161,6 +161,26 @@ def steepest_step(samples: array[float], start: int, end: int) -> float:
     return max(abs(a - b) for a, b in pairwise(samples[start:end]))
 
 
+@pytest.mark.parametrize(
+    "encoder",
+    [("-c:a", "libmp3lame", "-b:a", "128k"), ("-c:a", "libopus", "-b:a", "96k"), ("-c:a", "ac3", "-b:a", "192k")],
+)
+def test_sound_that_cannot_be_made_anew_is_joined_on_the_grid(
+    clip: ClipMaker, tmp_path: Path, encoder: tuple[str, ...]
+) -> None:
+    tone = Tone(kind="beep", frequency_hz=1000, encoder=encoder)
+    specs = [ClipSpec(i, tone=tone) for i in (1, 2, 3)]
+    alone = beep_onset(decode_sound(clip(specs[0])), 0, 48000)
+
+    report = splice_files([clip(spec) for spec in specs], tmp_path / "film.mp4")
+
+    heard = decode_sound(tmp_path / "film.mp4")
+    assert report.sound == "grid"
+    for index in range(3):
+        onset = beep_onset(heard, index * 48000 + 12000, index * 48000 + 36000) - index * 48000
+        assert abs(onset - alone) <= 800
+
+
 def test_silent_clips_make_a_film_without_sound(clip: ClipMaker, tmp_path: Path) -> None:
     specs = [ClipSpec(i, tone=None) for i in (1, 2)]
 
@@ -176,13 +196,14 @@ def test_clips_with_different_clocks_are_joined_without_drift(clip: ClipMaker, t
         ClipSpec(2, muxer=("-video_track_timescale", "90000")),
         ClipSpec(3, muxer=("-video_track_timescale", "48")),
         ClipSpec(4, muxer=("-video_track_timescale", "24000", "-movflags", "+faststart")),
+        ClipSpec(5, muxer=("-video_track_timescale", "1000")),
     ]
 
     film = film_of(specs, clip, tmp_path)
 
     assert read_frames(film) == expected_frames(specs)
     with FileReader(film) as reader:
-        assert verify(reader, 96).duration_ms == 4000
+        assert verify(reader, 120).duration_ms == 5000
 
 
 def test_clips_of_other_parameter_sets_share_a_film_when_their_ids_differ(clip: ClipMaker, tmp_path: Path) -> None:
