@@ -22,7 +22,7 @@ CLAIM_LEASE = timedelta(seconds=90)
 GENERATION_PATIENCE = timedelta(minutes=4)
 #: Time between looks at a generation that says it is still running.
 GENERATION_POLL = timedelta(seconds=60)
-#: When a generation is given up although it says it is running.
+#: When an attempt is given up although it is said to run, or although its order can be given again for nothing.
 GENERATION_LONGEST = timedelta(hours=1)
 #: How long a pending segment waits for its message before the sweep sends another.
 REQUEST_PATIENCE = timedelta(seconds=60)

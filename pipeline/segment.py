@@ -79,15 +79,15 @@ def _started(_job: Job, segment: Segment, event: facts.GenerationStarted, now: d
 def _started_too_late(job: Job, segment: Segment, event: facts.GenerationStarted, _now: datetime) -> Outcome:
     if event.attempt < segment.attempt or segment.operation == event.operation:
         return _ignored("it is known, or belongs to an earlier attempt")
+    call_off = order.CancelGeneration(job.job_id, segment.index, event.operation)
     recorded = replace(segment, operation=event.operation)
-    command = order.CancelGeneration(job.job_id, segment.index, event.operation)
-    return Outcome("the job ended while it was submitted", segment=recorded, commands=(command,))
+    return Outcome("the job ended while it was submitted", segment=recorded, commands=(call_off,))
 
 
 def _running(job: Job, segment: Segment, event: facts.GenerationRunning, now: datetime) -> Outcome:
     if event.attempt < segment.attempt:
         return _ignored("it belongs to an earlier attempt")
-    if segment.claimed_at is not None and now - segment.claimed_at > limits.GENERATION_LONGEST:
+    if _too_long(segment, now):
         hours = limits.GENERATION_LONGEST.total_seconds() / 3600
         failure = Failure("generation_timeout", f"no clip after {hours:g} h", segment.index)
         return _failed(job, segment, failure, retryable=True, now=now, jitter=event.jitter)
@@ -100,7 +100,7 @@ def _unknown(job: Job, segment: Segment, event: facts.GenerationUnknown, now: da
         return _ignored("it belongs to an earlier attempt")
     if event.resubmittable and not job.active:
         return Outcome("the order was lost, and its job is over", segment=_cancelled(segment))
-    if event.resubmittable:
+    if event.resubmittable and not _too_long(segment, now):
         again = replace(segment, state=S.CLAIMED, operation=None, wake_at=now + limits.CLAIM_LEASE)
         command = order.SubmitSegment(job.job_id, segment.index, segment.attempt)
         return Outcome("the order was lost; giving it again is free", segment=again, commands=(command,))
@@ -169,8 +169,8 @@ def _pending_overdue(job: Job, segment: Segment, _event: facts.SegmentDeadlinePa
         return _ignored("it is not due")
     if not job.active or segment.index >= job.window_end:
         return Outcome("nobody waits for it now", segment=replace(segment, wake_at=None))
-    command = order.RenderSegment(job.job_id, segment.index)
     waiting = replace(segment, wake_at=now + limits.REQUEST_PATIENCE)
+    command = order.RenderSegment(job.job_id, segment.index)
     return Outcome("its message is overdue; ask again", segment=waiting, commands=(command,))
 
 
@@ -187,10 +187,8 @@ def _closed(job: Job, segment: Segment, _event: facts.SegmentClosed, _now: datet
         return Outcome("its job is over", segment=_cancelled(segment))
     if job.state is JobState.FAILED:
         return _ignored("the job may be resumed, so what was ordered for it is taken in when it ends")
-    if segment.operation is None:
-        return Outcome("its job is over", segment=_cancelled(segment))
-    command = order.CancelGeneration(job.job_id, segment.index, segment.operation)
-    return Outcome("its job is over", segment=_cancelled(segment), commands=(command,))
+    call_off = (order.CancelGeneration(job.job_id, segment.index, segment.operation),) if segment.operation else ()
+    return Outcome("its job is over", segment=_cancelled(segment), commands=call_off)
 
 
 def _reopened(job: Job, segment: Segment, _event: facts.SegmentReopened, now: datetime) -> Outcome:
@@ -200,6 +198,10 @@ def _reopened(job: Job, segment: Segment, _event: facts.SegmentReopened, now: da
     wake_at = now + limits.REQUEST_PATIENCE if segment.index < job.window_end else None
     opened = replace(segment, state=S.PENDING, tries=0, not_before=None, wake_at=wake_at)
     return Outcome("the job goes on", segment=opened)
+
+
+def _too_long(segment: Segment, now: datetime) -> bool:
+    return segment.claimed_at is not None and now - segment.claimed_at > limits.GENERATION_LONGEST
 
 
 def _due(segment: Segment, now: datetime) -> bool:
