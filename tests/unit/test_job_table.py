@@ -143,10 +143,11 @@ def test_what_is_illegal_is_refused_with_the_state_and_the_reason(state: JobStat
     """No such job can be; it is made up here, so that the cell itself is asked and not the check of the attempt."""
     cell = TABLE[state, event]
     assert isinstance(cell, Illegal)
-    attempted = StitchWork(attempt=1, tries=1)
 
     jobs = [replace(job, stitch=StitchWork(attempt=1, tries=1)) for job in jobs_in(state)]
-    pairs = _segment_ends(a_job()) if event is facts.SegmentEnded else _job_events(event, jobs[0])
+    pairs: list[tuple[Segment | None, facts.Event]] = (
+        [*_segment_ends(a_job())] if event is facts.SegmentEnded else [*_job_events(event, jobs[0])]
+    )
 
     told = [refused(job, part, happened) for job, (part, happened) in product(jobs, pairs)]
 

@@ -168,6 +168,17 @@ def test_a_lost_order_that_costs_nothing_is_given_again_under_the_same_attempt()
     assert decided.commands == (order.SubmitSegment("job_abc123", 0, 1),)
 
 
+def test_a_lost_order_is_not_given_again_for_ever() -> None:
+    """An order that kills whoever takes it would otherwise go round until the job's day is over."""
+    segment = a_segment(S.GENERATING, claimed_at=NOW - limits.GENERATION_LONGEST - timedelta(seconds=1))
+
+    decided = answer(a_job(), segment, facts.GenerationUnknown(0, 1, resubmittable=True))
+
+    assert decided.segment is not None
+    assert decided.segment.error is not None
+    assert (decided.segment.state, decided.segment.error.code) == (S.PENDING, "attempt_lost")
+
+
 def test_a_lost_order_that_was_paid_for_costs_a_counted_try() -> None:
     decided = answer(a_job(), a_segment(S.GENERATING), facts.GenerationUnknown(0, 1, resubmittable=False))
 
@@ -266,10 +277,10 @@ def test_the_sweep_asks_once_more_for_a_segment_inside_the_window_and_lets_one_o
 @pytest.mark.parametrize("state", [S.DONE, S.SKIPPED])
 def test_a_replay_of_an_ended_segment_orders_what_its_end_ordered(state: SegmentState) -> None:
     """If the process died between commit and publish, the redelivered event says the orders again."""
-    job, replay = (
-        replace(a_job(), done_count=state is S.DONE, skipped_count=state is S.SKIPPED),
-        facts.SegmentRequested(0),
-    )
+    job = a_job(done_count=int(state is S.DONE), skipped_count=int(state is S.SKIPPED))
+    replay: facts.Event = facts.SegmentDone(0, 1, clip_of(0, 1))
+    if state is S.SKIPPED:
+        replay = facts.SegmentFailed(0, 1, "render_failed", "the prompt was refused", retryable=False)
 
     generating = answer(job, a_segment(state), replay)
     stitching = answer(a_job(J.STITCHING), a_segment(state), replay)
@@ -278,3 +289,10 @@ def test_a_replay_of_an_ended_segment_orders_what_its_end_ordered(state: Segment
     assert generating.commands == (order.RenderSegment("job_abc123", 2),)
     assert stitching.commands == (order.RequestStitch("job_abc123"),)
     assert over.commands == ()
+
+
+@pytest.mark.parametrize("state", [S.DONE, S.SKIPPED, S.FAILED, S.CANCELLED])
+def test_a_request_for_an_ended_segment_is_not_answered_with_another_request(state: SegmentState) -> None:
+    """The next segment may have ended too: two ended segments would ask each other for ever."""
+    for job in (a_job(done_count=1), a_job(done_count=2), a_job(J.STITCHING)):
+        assert answer(job, a_segment(state), facts.SegmentRequested(0)).commands == ()
