@@ -1,7 +1,7 @@
 """Whether clips can be joined without encoding: what must be equal, and what stands in the way of each alone.
 
 Names and values are shown to people ("clip 3 differs in frameRate: 30/1 instead of 24/1"). What must not matter
-(timescales, bitrates, dates) is left out. The reasons for each property are measured, see docs/stitching.md.
+(timescales, bitrates, dates) is left out; what is in was measured to break a player or a decoder where it differs.
 """
 
 from __future__ import annotations

@@ -343,6 +343,7 @@ def test_a_full_disk_is_refused_beforehand_with_the_numbers(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a disk that is always full")
 def test_a_disk_that_fills_up_on_the_way_leaves_nothing(clip: ClipMaker, tmp_path: Path) -> None:
     """`/dev/full` is a disk that is always full: every write to it fails as on a real one."""
     film = tmp_path / "film.mp4"
