@@ -139,7 +139,7 @@ class ClipWork:
     def _make(self, index: int, source: Path, folder: Path, on_frames: Callable[[int], None]) -> None:
         """Make one clip anew and note what came out."""
         clip, treated = self._plan.clips[index], self._target.clips[index]
-        name = f"segment {clip.segment_index} ({clip.uri})"
+        name = f"clip {clip.segment_index + 1} ({clip.uri})"
         work = ClipEncode(
             facts=clip.facts,
             source=source.absolute(),
@@ -189,10 +189,10 @@ class ClipWork:
         what = "its sound" if treated.treatment is Treatment.SOUND else "it"
         if treated.treatment is Treatment.ENCODE:
             self._pieces.encoded.append(index)
-        said = f"segment {clip.segment_index}: {what} was encoded: {'; '.join(treated.reasons)}"
+        said = f"clip {clip.segment_index + 1}: {what} was encoded: {'; '.join(treated.reasons)}"
         self._pieces.warnings.append(said)
         if made.complaints:
-            self._pieces.warnings.append(f"segment {clip.segment_index}: parts are damaged: {made.complaints[-1]}")
+            self._pieces.warnings.append(f"clip {clip.segment_index + 1}: parts are damaged: {made.complaints[-1]}")
 
 
 def _shared(on_share: OnShare, done: int, todo: int, message: str, frames: int) -> None:

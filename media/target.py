@@ -20,7 +20,7 @@ from media.groups import FilmSound, Group, conforming_groups, film_sound
 from media.parameter_sets import AvcConfig, parse_avc_config, used_ids
 from media.shape import film_frame_rate, film_orientation, film_size, frames_shown, lies_as
 from media.treatment import ClipTreatment, Colour, Picture, Quality, SoundFormat, Target, Treatment
-from media.words import misfit_in_words, picture_in_words, sound_in_words
+from media.words import misfit_in_words, picture_in_words, readable, sound_in_words
 
 #: How each compression encodes. `veryfast` because a stitch is waited for: measured on 30 clips of 1280x720 it takes
 #: 291 s where x264's own default takes 639 s. A small file is what `small` is asked for, so it takes its time.
@@ -47,10 +47,12 @@ _MAJORITY = Fraction(1, 2)
 
 
 def everything_conforms(plan: StitchPlan) -> list[str]:
-    """Say why the clips cannot be spliced as they are; nothing when they can. Headers suffice, nothing is encoded."""
+    """Say why the clips cannot be spliced as they are, a sentence for each odd clip; nothing when they can.
+
+    Cheap: headers suffice.
+    """
     if plan.compression is Compression.SMALL:
         return ["a small file was asked for, so everything is encoded"]
-    first = plan.clips[0].facts
     orientation = film_orientation([clip.facts for clip in plan.clips], plan.orientation)
     accepted: list[Mapping[str, str]] = []
     found = []
@@ -60,13 +62,16 @@ def everything_conforms(plan: StitchPlan) -> list[str]:
             said = next((why for other in accepted if (why := can_join(other, clip.facts.conform))), [])
         if not said and clip.facts.conform not in accepted:
             accepted.append(clip.facts.conform)
-        found += [f"segment {clip.segment_index}: {reason}" for reason in said]
-    return found or ([] if first.conform else ["nothing is known of the clips"])
+        if said:
+            found.append(f"clip {clip.segment_index + 1}: {'; '.join(readable(said))}")
+    return found
 
 
 def _own_reasons(facts: ClipFacts, orientation: Orientation) -> list[str]:
     if facts.obstacles:
         return list(facts.obstacles)
+    if not facts.conform:
+        return ["nothing is known of its coding"]
     return [] if lies_as(facts, orientation) else [_lies_otherwise(facts, orientation)]
 
 

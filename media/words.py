@@ -18,7 +18,7 @@ def picture_in_words(expected: Mapping[str, str], clip: ClipFacts) -> list[str]:
     """Say what keeps a clip's picture from being copied beside one with these properties."""
     if clip.obstacles and set(clip.conform) <= {"container"}:
         return list(clip.obstacles)  # It was only looked at from outside.
-    return [*clip.obstacles, *_readable(can_join(expected, picture_of(clip)))]
+    return [*clip.obstacles, *readable(can_join(expected, picture_of(clip)))]
 
 
 def sound_in_words(expected: Mapping[str, str] | None, clip: ClipFacts) -> list[str]:
@@ -27,7 +27,7 @@ def sound_in_words(expected: Mapping[str, str] | None, clip: ClipFacts) -> list[
         return ["no sound"]
     found = [obstacle for obstacle in clip.obstacles if "sound" in obstacle]
     if expected is not None:
-        found += _readable(can_join(expected, sound_of(clip)))
+        found += readable(can_join(expected, sound_of(clip)))
     return found or ["another kind of sound than the film's"]
 
 
@@ -42,7 +42,8 @@ def misfit_in_words(picture: Picture, clip: ClipFacts) -> list[str]:
     return found or [f"no clip is a measure that others can be fitted to (this one is {clip.video_codec})"]
 
 
-def _readable(differences: Sequence[str]) -> list[str]:
+def readable(differences: Sequence[str]) -> list[str]:
+    """Turn what `media/conform.py` says into words, without what a reader learns nothing from."""
     said = [_spaced(text) for text in differences]
     # The size at which it is shown follows from the size, and most often is the same.
     shown = [text for text in said if not text.startswith("display ") or not any(t.startswith("size ") for t in said)]

@@ -88,7 +88,7 @@ def test_a_silent_clip_gets_silence_and_keeps_its_picture(bench: Bench, make_cli
 
     assert video_packets(bench.film)[24:48] == video_packets(silent)
     assert report.encoded_clips == []
-    assert report.warnings == ["segment 10: its sound was encoded: no sound"]
+    assert report.warnings == ["clip 11: its sound was encoded: no sound"]
     rate, samples = sound(bench.film)
     middle = samples[:, int(1.2 * rate) : int(1.8 * rate)]
     assert abs(middle).max() < 0.001

@@ -131,7 +131,7 @@ def test_a_clip_that_cannot_be_decoded_is_named_by_its_segment(
     assert done.returncode == 65
     line = error_line(bench)
     assert (line["code"], line["retryable"], line["segmentIndex"]) == ("bad_media", False, 10)
-    assert "segment 10" in str(line["message"])
+    assert "clip 11 (gs://" in str(line["message"])
     assert not bench.film.exists()
     assert not bench.report.exists()
 

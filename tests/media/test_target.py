@@ -229,6 +229,14 @@ def test_one_short_tiny_clip_does_not_make_a_film_of_large_clips_tiny() -> None:
     assert target.reference_index == 0
 
 
+def test_a_clip_of_which_nothing_is_known_is_encoded() -> None:
+    unknown = facts().model_copy(update={"conform": {}})
+
+    assert everything_conforms(a_plan(unknown)) == ["clip 1: nothing is known of its coding"]
+    assert treatments(a_plan(unknown, facts())) == [ENCODE, COPY]
+    assert choose_target(a_plan(unknown, facts())).clips[0].reasons
+
+
 def test_another_kind_of_file_says_so() -> None:
     why = "it is a WebM video, and only MP4 can be joined without encoding"
     webm = facts(container="webm", conform={}, obstacles=[why]).model_copy(update={"conform": {"container": "webm"}})
