@@ -22,9 +22,9 @@ FROM python:3.11-slim
 
 # A user without rights: clips are hostile input, and what breaks out of a decoder should own nothing.
 RUN useradd --system --create-home --uid 10001 longreel \
-    && install --directory --owner=longreel --mode=0700 /var/tmp/longreel
+    && install --directory --owner=longreel --mode=0700 /scratch
 COPY --from=build /opt/longreel /opt/longreel
 USER longreel
 ENV PATH=/opt/longreel/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # In exec form: SIGTERM must reach the program itself, which then stops FFmpeg and removes its temporary files.
-ENTRYPOINT ["python", "-m", "gpu_job", "--work", "/var/tmp/longreel"]
+ENTRYPOINT ["python", "-m", "gpu_job", "--work", "/scratch"]
