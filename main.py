@@ -8,7 +8,6 @@ the event again; a permanent one is logged and acknowledged, because delivering 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import logging
 from collections.abc import Callable
@@ -101,5 +100,5 @@ def _body(event: CloudEvent, topic: Topic) -> str:
         if topic is Topic.OBJECT_FINALIZED:
             return json.dumps(event.data)
         return base64.b64decode(event.data["message"]["data"], validate=True).decode()
-    except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise BadMessage(f"unwrap a {topic} event: it holds no message ({type(exc).__name__}: {exc})") from exc

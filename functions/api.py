@@ -39,10 +39,10 @@ def create_job(services: Services, value: object, user_id: str) -> Created:
         return decide(other, None, facts.CancelRequested(f"superseded by {job_id}", superseded_by=job_id), now)
 
     created = services.jobs.create(job, segments, supersede if request.force_restart else None)
-    if created.superseded is not None:
-        _carry_out(services, created.superseded)
     if created.job.state is JobState.QUEUED:
         services.bus.publish([Outgoing(Requested(job_id=created.job.job_id))])
+    if created.superseded is not None:
+        _carry_out(services, created.superseded)
     return created
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from events.errors import PipelineError
+import logging
+
+from events.errors import NotFound, PipelineError, Unavailable, UnknownJob
 from events.messages import ObjectFinalized, SegmentDone
 from events.names import OutputObject, SegmentObject, parse_object_name
-from functions import clips, stitch
-from functions.perform import drive, segment_outcome
+from functions import adopt, clips, films, stitch
+from functions.perform import drive
 from functions.services import Services
 from pipeline import facts
 from pipeline.commands import Outgoing
 from pipeline.object_port import ObjectInfo
 from pipeline.ports import Delivery
+
+log = logging.getLogger("longreel.on_object_finalized")
 
 
 def handle(services: Services, delivery: Delivery) -> None:
@@ -21,16 +25,20 @@ def handle(services: Services, delivery: Delivery) -> None:
     if place is None or message.bucket != services.bucket:
         return
     info = ObjectInfo(f"gs://{message.bucket}/{message.name}", message.generation, message.size)
-    if isinstance(place, OutputObject):
-        _film(services, place, info)
-    elif clips.is_clip(place):
-        _clip(services, place, info)
+    try:
+        if isinstance(place, SegmentObject) and clips.is_clip(place):
+            _clip(services, place, info)
+        elif isinstance(place, OutputObject) and films.is_film(place):
+            _film(services, place, info)
+    except NotFound as exc:
+        # Overwritten or deleted since: a newer version has an event of its own.
+        log.info("%s", exc.message, extra={"action": "gone", "job_id": place.job_id})
 
 
 def _clip(services: Services, place: SegmentObject, info: ObjectInfo) -> None:
     chained = services.jobs.load(place.job_id).daisy_chain
-    event = segment_outcome(services, clips.Landed(info, place), chained=chained)
-    if not isinstance(event, facts.SegmentDone):
+    event = adopt.outcome(services, clips.Landed(info, place), chained=chained)
+    if isinstance(event, facts.SegmentFailed):
         drive(services, place.job_id, event)
         return
     done = SegmentDone(
@@ -46,9 +54,9 @@ def _clip(services: Services, place: SegmentObject, info: ObjectInfo) -> None:
 def _film(services: Services, place: OutputObject, info: ObjectInfo) -> None:
     event: facts.JobEvent
     try:
-        event = clips.film_done(services, place.job_id, place.attempt, info)
+        event = films.film_done(services, services.jobs.load(place.job_id), place.attempt, info)
+    except (NotFound, Unavailable, UnknownJob):
+        raise
     except PipelineError as exc:
-        if exc.retryable and exc.code == "unavailable":
-            raise
         event = stitch.failure(services, place.attempt, exc)
     drive(services, place.job_id, event)

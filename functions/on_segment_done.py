@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from events.messages import SegmentDone
-from functions import clips
-from functions.perform import Errand, drive, segment_outcome
+from functions import adopt
+from functions.perform import Errand, drive
 from functions.services import Services
 from pipeline import facts
 from pipeline.ports import Delivery
@@ -27,8 +27,7 @@ def _event(services: Services, message: SegmentDone) -> facts.SegmentEvent:
         return facts.SegmentDone(message.segment_index, message.attempt, message.clip, message.last_frame)
     job = services.jobs.load(message.job_id)
     for segment in services.jobs.segments(message.job_id, below=message.segment_index + 1)[message.segment_index :]:
-        for attempt in range(segment.attempt, 0, -1):
-            if (landed := clips.find_landed(services, job.job_id, segment.index, attempt)) is not None:
-                return segment_outcome(services, landed, chained=job.daisy_chain)
+        if (event := adopt.came_of(services, job, segment.index, segment.attempt)) is not None:
+            return event
     # Nothing has landed, so the one thing that helps is to ask for the segment.
     return facts.SegmentRequested(message.segment_index)

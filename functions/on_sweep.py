@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from functions.perform import drive
 from functions.services import Services
 from pipeline import facts
+from pipeline.ports import Overdue
+
+log = logging.getLogger("longreel.on_sweep")
 
 #: Overdue things that one sweep looks at; more wait for the next.
 SWEEP_LIMIT = 200
@@ -14,9 +19,16 @@ def handle(services: Services) -> int:
     """Look once; give the number of overdue things that were found."""
     overdue = services.jobs.overdue(services.clock.now(), SWEEP_LIMIT)
     for each in overdue:
-        jitter = services.clock.jitter()
-        if each.segment_index is None:
-            drive(services, each.job_id, facts.JobDeadlinePassed(jitter))
-        else:
-            drive(services, each.job_id, facts.SegmentDeadlinePassed(each.segment_index, jitter))
+        try:
+            drive(services, each.job_id, _event(each, services.clock.jitter()))
+        except Exception:
+            # One that cannot be mended must not stand in the way of the others; it is overdue again later.
+            extra = {"action": "sweep", "job_id": each.job_id, "segment_index": each.segment_index}
+            log.exception("look after %s", each.job_id, extra=extra)
     return len(overdue)
+
+
+def _event(overdue: Overdue, jitter: float) -> facts.Event:
+    if overdue.segment_index is None:
+        return facts.JobDeadlinePassed(jitter)
+    return facts.SegmentDeadlinePassed(overdue.segment_index, jitter)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
-from events.errors import BadMedia, LimitExceeded, PipelineError, Unavailable
-from events.names import segment_prefix
-from events.requests import SegmentSpec, Settings
-from functions import clips, stitch
+from events.errors import PipelineError
+from functions import render, stitch
 from functions.advance import advance
 from functions.services import Services
 from pipeline import commands as order
 from pipeline import facts
 from pipeline.commands import Outgoing, as_message
 from pipeline.ports import Committed
-from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, SegmentState
-from pipeline.work_ports import ClipReady, Gone, RenderOrder, Running
+from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Job, Segment, SegmentState
+
+log = logging.getLogger("longreel.perform")
 
 
 @dataclass(slots=True)
@@ -63,18 +65,30 @@ def drive_all(services: Services, errands: Sequence[Errand]) -> None:
 
 
 def _advance_all(services: Services, waiting: Sequence[tuple[Errand, facts.Event]]) -> list[tuple[Errand, Committed]]:
+    if services.together is not None and len(waiting) > 1:
+        try:
+            with services.together():
+                done = [(errand, advance(services, errand.job_id, event)) for errand, event in waiting]
+        except Exception as exc:  # noqa: BLE001 - what is to blame raises it again below
+            # Nothing was written; each alone, only those that are to blame are stopped.
+            log.info("commit %d events at once: %s", len(waiting), exc, extra={"action": "one_by_one"})
+        else:
+            for errand, committed in done:
+                errand.committed = errand.committed or committed
+            return done
+    return [each for errand, event in waiting for each in _advance_one(services, errand, event)]
+
+
+def _advance_one(services: Services, errand: Errand, event: facts.Event) -> list[tuple[Errand, Committed]]:
+    if errand.error is not None:
+        return []
     try:
-        with services.together():
-            done = [(errand, advance(services, errand.job_id, event)) for errand, event in waiting]
+        committed = advance(services, errand.job_id, event)
     except Exception as exc:  # noqa: BLE001 - it is kept, and raised by `outcome`
-        if len(waiting) == 1:
-            waiting[0][0].error = exc
-            return []
-        # Nothing was written; each alone, only those that are to blame are stopped.
-        return [each for one in waiting if one[0].error is None for each in _advance_all(services, [one])]
-    for errand, committed in done:
-        errand.committed = errand.committed or committed
-    return done
+        errand.error = exc
+        return []
+    errand.committed = errand.committed or committed
+    return [(errand, committed)]
 
 
 def _perform_all(services: Services, done: Sequence[tuple[Errand, Committed]]) -> list[tuple[Errand, facts.Event]]:
@@ -90,24 +104,25 @@ def _perform_all(services: Services, done: Sequence[tuple[Errand, Committed]]) -
 def perform(services: Services, committed: Committed) -> list[facts.Event]:
     """Carry out every order of a decision that is no message; give what came of it."""
     events: list[facts.Event] = []
+    job, segment = committed.job, committed.segment
     for command in committed.decision.commands:
         match command:
             case order.SubmitSegment():
-                events += _submit(services, committed, command)
+                events += render.submit(services, job, _shown(segment))
             case order.InspectSegment():
-                events += _inspect_segment(services, committed, command)
-            case order.CancelGeneration(_, _, operation):
-                services.generators[committed.job.generator].cancel(operation)
+                events += render.inspect(services, job, _shown(segment))
+            case order.CancelGeneration():
+                _call_off(job, partial(render.cancel, services, job, command.operation))
             case order.OpenWindow(job_id, window_end) | order.ReopenSegments(job_id, window_end):
                 _open_window(services, job_id, window_end)
             case order.CloseSegments(job_id):
                 events += _close_segments(services, job_id)
             case order.StitchClips():
-                events += stitch.stitch(services, committed.job)
+                events += stitch.stitch(services, job)
             case order.InspectStitch(_, attempt, operation):
-                events += stitch.inspect(services, committed.job, attempt, operation)
-            case order.CancelStitch(_, operation):
-                services.stitcher.cancel(operation)
+                events += stitch.inspect(services, job, attempt, operation)
+            case order.CancelStitch():
+                _call_off(job, partial(services.stitcher.cancel, command.operation))
             case order.RenderSegment() | order.RequestStitch() | order.RequestJob():
                 pass  # a message, which is published already
             case _:
@@ -115,73 +130,22 @@ def perform(services: Services, committed: Committed) -> list[facts.Event]:
     return events
 
 
-def _submit(services: Services, committed: Committed, command: order.SubmitSegment) -> list[facts.Event]:
-    job, segment = committed.job, committed.segment
-    assert segment is not None
-    index, attempt = command.segment_index, command.attempt
-    generator = services.generators.get(job.generator)
-    if generator is None:
-        known = ", ".join(sorted(services.generators))
-        text = f"there is no generator {job.generator!r} here; there are: {known}"
-        return [facts.SegmentFailed(index, attempt, "no_generator", text, retryable=False)]
+def _shown(segment: Segment | None) -> Segment:
+    assert segment is not None, "orders about a segment follow from events about it"
+    return segment
+
+
+def _call_off(job: Job, cancel: Callable[[], None]) -> None:
     try:
-        answer = generator.submit(
-            RenderOrder(
-                job_id=job.job_id,
-                segment_index=index,
-                segment_count=job.segment_count,
-                attempt=attempt,
-                spec=SegmentSpec.from_json(segment.spec),
-                settings=Settings.from_json(job.settings),
-                output_prefix=f"gs://{services.bucket}/{segment_prefix(job.job_id, index, attempt)}",
-                start_image=job.last_frame if job.daisy_chain else None,
-            )
-        )
-    except LimitExceeded as exc:
-        return [facts.QuotaExhausted(index, attempt, exc.message, services.clock.jitter())]
+        cancel()
     except PipelineError as exc:
-        if isinstance(exc, Unavailable) and not generator.resubmittable:
-            # It may have been bought. The lease runs out, and an inspection finds the clip or the loss.
-            return []
-        jitter = services.clock.jitter()
-        return [facts.SegmentFailed(index, attempt, exc.code, exc.message, exc.retryable, jitter)]
-    if isinstance(answer, ClipReady):
-        return [facts.SegmentDone(index, attempt, answer.clip)]
-    return [facts.GenerationStarted(index, attempt, answer.operation)]
-
-
-def _inspect_segment(services: Services, committed: Committed, command: order.InspectSegment) -> list[facts.Event]:
-    index, attempt = command.segment_index, command.attempt
-    landed = clips.find_landed(services, command.job_id, index, attempt)
-    if landed is not None:
-        return [segment_outcome(services, landed, chained=committed.job.daisy_chain)]
-    assert committed.segment is not None
-    generator = services.generators[committed.job.generator]
-    operation, jitter = committed.segment.operation, services.clock.jitter()
-    answer = generator.poll(operation) if operation is not None else Gone()
-    if isinstance(answer, Running):
-        return [facts.GenerationRunning(index, attempt, jitter)]
-    if isinstance(answer, Gone):
-        return [facts.GenerationUnknown(index, attempt, generator.resubmittable, jitter)]
-    return [facts.SegmentFailed(index, attempt, answer.code, answer.message, answer.retryable, jitter)]
-
-
-def segment_outcome(services: Services, landed: clips.Landed, *, chained: bool) -> facts.SegmentEvent:
-    """Look at a clip that landed, and tell what that means for its segment."""
-    place = landed.place
-    try:
-        clip = clips.look_at(services, landed.info)
-        last_frame = clips.keep_last_frame(services, landed) if chained else None
-    except BadMedia as exc:
-        # The generator made a broken clip; another attempt may make a good one.
-        jitter = services.clock.jitter()
-        return facts.SegmentFailed(place.segment_index, place.attempt, exc.code, exc.message, True, jitter)
-    return facts.SegmentDone(place.segment_index, place.attempt, clip, last_frame)
+        # It runs to its end, and what it makes is kept; everything else goes on.
+        log.warning("%s", exc.message, extra={"action": "not_called_off", "job_id": job.job_id})
 
 
 def _open_window(services: Services, job_id: str, window_end: int) -> None:
     # In a job that generates, failed and cancelled segments are left over from before it was resumed.
-    with services.together():
+    with services.together() if services.together else nullcontext():
         for segment in services.jobs.segments(job_id, REOPENABLE_SEGMENT_STATES):
             advance(services, job_id, facts.SegmentReopened(segment.index))
     pending = services.jobs.segments(job_id, frozenset({SegmentState.PENDING}), below=window_end)

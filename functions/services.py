@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pipeline.object_port import ObjectStore
@@ -26,5 +26,5 @@ class Services:
     bucket: str
     #: Draws a fresh job id.
     new_job_id: Callable[[], str]
-    #: Opens a context in which what this thread commits may become one commit; else each commit stands alone.
-    together: Callable[[], AbstractContextManager[object]] = nullcontext
+    #: Opens a context in which all that this thread commits becomes one commit; None where each commit stands alone.
+    together: Callable[[], AbstractContextManager[object]] | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from events.errors import BadMedia, PipelineError, StitchFailed
-from events.names import OutputObject, output_name, parse_object_name, parse_uri
-from functions import clips
+from events.errors import PipelineError, StitchFailed, Unavailable
+from functions import films
 from functions.services import Services
 from pipeline import facts
 from pipeline.plan import build_plan
@@ -16,7 +15,7 @@ def stitch(services: Services, job: Job) -> list[facts.Event]:
     """Start the stitch attempt that `job` was claimed for; take in a film that an earlier attempt left."""
     attempt = job.stitch.attempt
     try:
-        if (film := _landed_film(services, job)) is not None:
+        if (film := films.find_film(services, job)) is not None:
             return [film]
         plan = build_plan(job, services.jobs.segments(job.job_id), services.bucket)
         route = services.stitcher.route(plan)
@@ -30,11 +29,20 @@ def stitch(services: Services, job: Job) -> list[facts.Event]:
 
 
 def inspect(services: Services, job: Job, attempt: int, operation: str | None) -> list[facts.Event]:
-    """Find out what became of a stitch attempt: look for the film, then ask the stitcher."""
+    """Find out what became of a stitch attempt: look for the film, then ask the stitcher.
+
+    Raises:
+        Unavailable: nobody answered; the attempt is as it was, and the sweep asks again.
+    """
     try:
-        if (film := _landed_film(services, job)) is not None:
+        if (film := films.find_film(services, job)) is not None:
             return [film]
         answer = services.stitcher.poll(operation) if operation is not None else Gone()
+        # It may have landed between the look and the answer.
+        if not isinstance(answer, Running) and (film := films.find_film(services, job)) is not None:
+            return [film]
+    except Unavailable:
+        raise
     except PipelineError as exc:
         return [failure(services, attempt, exc)]
     jitter = services.clock.jitter()
@@ -54,17 +62,3 @@ def failure(services: Services, attempt: int, exc: PipelineError) -> facts.Stitc
     """Tell the machine about an error of a stitch attempt."""
     bad = exc.segment_index if isinstance(exc, StitchFailed) else None
     return facts.StitchFailed(attempt, exc.code, exc.message, exc.retryable, bad, services.clock.jitter())
-
-
-def _landed_film(services: Services, job: Job) -> facts.StitchDone | None:
-    if job.stitch.attempt == 0:
-        return None
-    prefix = f"gs://{services.bucket}/{output_name(job.job_id, 1).rsplit('/', 2)[0]}/"
-    for info in reversed(services.objects.list(prefix)):
-        place = parse_object_name(parse_uri(info.uri).name)
-        if isinstance(place, OutputObject):
-            try:
-                return clips.film_done(services, job.job_id, place.attempt, info)
-            except (StitchFailed, BadMedia):
-                continue  # a film that is wrong must not stand in the way of the next attempt's
-    return None

@@ -1,0 +1,50 @@
+"""What lies under a segment's prefixes: clips that were made for it, whoever was told. What was paid for is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from events.errors import BadMedia
+from functions import clips
+from functions.services import Services
+from pipeline import facts
+from pipeline.records import Job
+
+
+def outcome(services: Services, landed: clips.Landed, *, chained: bool) -> facts.SegmentDone | facts.SegmentFailed:
+    """Look at a clip that landed, and tell what that means for its segment."""
+    place = landed.place
+    try:
+        clip = clips.look_at(services, landed.info)
+        last_frame = clips.keep_last_frame(services, landed) if chained else None
+    except BadMedia as exc:
+        # The generator made a broken clip; another attempt may make a good one.
+        jitter = services.clock.jitter()
+        return facts.SegmentFailed(place.segment_index, place.attempt, exc.code, exc.message, True, jitter)
+    return facts.SegmentDone(place.segment_index, place.attempt, clip, last_frame)
+
+
+def paid_for(services: Services, job: Job, segment_index: int, latest: int) -> facts.SegmentDone | None:
+    """Look for a good clip of any attempt up to `latest`, the latest attempt first; None if nothing good has landed."""
+    for event in _outcomes(services, job, segment_index, latest):
+        if isinstance(event, facts.SegmentDone):
+            return event
+    return None
+
+
+def came_of(services: Services, job: Job, segment_index: int, attempt: int) -> facts.SegmentEvent | None:
+    """Tell by what has landed what came of an attempt: a good clip, be it an earlier one's, else its broken one."""
+    broken = None
+    for event in _outcomes(services, job, segment_index, attempt):
+        if isinstance(event, facts.SegmentDone):
+            return event
+        if event.attempt == attempt:
+            broken = broken or event
+    return broken
+
+
+def _outcomes(
+    services: Services, job: Job, segment_index: int, latest: int
+) -> Iterator[facts.SegmentDone | facts.SegmentFailed]:
+    for landed in clips.find_landed(services, job.job_id, segment_index, latest):
+        yield outcome(services, landed, chained=job.daisy_chain)

@@ -1,0 +1,91 @@
+"""Finding finished films and reading them back: a job is completed by what lies there, not by what was said."""
+
+from __future__ import annotations
+
+import logging
+
+from events.clip import StitchReport
+from events.errors import BadMedia, NotFound, StitchFailed
+from events.names import FILM, OutputObject, output_name, parse_object_name, parse_uri, stitch_name
+from events.requests import Settings
+from functions import clips
+from functions.services import Services
+from pipeline import facts
+from pipeline.object_port import ObjectInfo
+from pipeline.records import Job, JobState
+
+log = logging.getLogger("longreel.films")
+
+
+def is_film(place: OutputObject) -> bool:
+    """Tell whether an object under a job's output prefix is the film, and nothing that somebody put beside it."""
+    return place.filename == FILM
+
+
+def find_film(services: Services, job: Job) -> facts.StitchDone | None:
+    """Look for a film of any attempt, the latest first; None if there is none that can be taken.
+
+    Raises:
+        StitchFailed, BadMedia: the film of the present attempt is wrong; an earlier one's is only passed over.
+    """
+    for place, info in _landed(services, job):
+        try:
+            return film_done(services, job, place.attempt, info)
+        except (StitchFailed, BadMedia, NotFound) as exc:
+            if place.attempt == job.stitch.attempt:
+                raise
+            log.warning("%s", exc.message, extra={"action": "film_passed_over", "job_id": job.job_id})
+    return None
+
+
+def film_done(services: Services, job: Job, attempt: int, info: ObjectInfo) -> facts.StitchDone:
+    """Read a finished film back, and hold it against its stitcher's report and the job's segments.
+
+    Raises:
+        StitchFailed: the film is not what the report says, there is no report, or it does not hold every clip once.
+        BadMedia: the film is no playable video.
+        NotFound: this version of the film is gone.
+    """
+    report = _report(services, job.job_id, attempt)
+    seen = clips.look_at(services, info).facts
+    same = (seen.frame_count, seen.width_px, seen.height_px, seen.size_bytes)
+    said = (report.frame_count, report.width_px, report.height_px, report.size_bytes)
+    if same != said:
+        raise _wrong(job.job_id, f"frames, width, height and bytes are {same}, reported were {said}")
+    held = len(report.joins) + 1
+    if held != job.done_count:
+        # Such as a film that was made before one of its clips was left out.
+        raise _wrong(job.job_id, f"it holds {held} clips, but {job.done_count} segments are done")
+    kept = _at_output_path(services, job, info)
+    return facts.StitchDone(attempt=attempt, uri=kept.uri, generation=kept.generation, report=report)
+
+
+def _landed(services: Services, job: Job) -> list[tuple[OutputObject, ObjectInfo]]:
+    of_all_attempts = output_name(job.job_id, 1).removesuffix(f"1/{FILM}")
+    found = []
+    for info in services.objects.list(f"gs://{services.bucket}/{of_all_attempts}"):
+        place = parse_object_name(parse_uri(info.uri).name)
+        if isinstance(place, OutputObject) and is_film(place) and place.attempt <= job.stitch.attempt:
+            found.append((place, info))
+    return sorted(found, key=lambda each: -each[0].attempt)
+
+
+def _at_output_path(services: Services, job: Job, film: ObjectInfo) -> ObjectInfo:
+    """Put the film where its request wants it, within the store; without such a wish it stays where it is."""
+    wanted = Settings.from_json(job.settings).output_path
+    # Nobody waits for the film of a job that was cancelled, and its successor's may lie there already.
+    if wanted is None or job.state in (JobState.COMPLETED, JobState.CANCELLED):
+        return film
+    return services.objects.compose(wanted, [film.uri])
+
+
+def _report(services: Services, job_id: str, attempt: int) -> StitchReport:
+    uri = f"gs://{services.bucket}/{stitch_name(job_id, attempt, 'report.json')}"
+    try:
+        return StitchReport.from_json(services.objects.read(uri))
+    except NotFound as exc:
+        raise _wrong(job_id, f"its report {uri} is missing") from exc
+
+
+def _wrong(job_id: str, text: str) -> StitchFailed:
+    return StitchFailed(f"read back the film of {job_id}: {text}", code="film_is_wrong", retryable=True)
