@@ -11,13 +11,19 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
 
 from events.errors import LimitExceeded, NotFound, PipelineError, PreconditionFailed
 from events.names import parse_uri
 from pipeline.object_port import ObjectInfo
+
+#: What the system says where there is no object of a name.
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 #: The folder of half-written objects; its name is no bucket's.
 _PARTS = ".parts"
@@ -43,13 +49,18 @@ class DiskObjectStore:
         """Give the present version of an object; None when there is none."""
         try:
             found = self.path(uri).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return ObjectInfo(uri, found.st_mtime_ns, found.st_size)
+        except OSError as exc:
+            if exc.errno in _ABSENT:
+                return None
+            raise PipelineError(f"look at {uri}: {exc.strerror or exc}") from exc
+        # A folder is no object, though a name may lead to one.
+        return ObjectInfo(uri, found.st_mtime_ns, found.st_size) if S_ISREG(found.st_mode) else None
 
     def list(self, prefix_uri: str) -> list[ObjectInfo]:
         """Give every object whose URI starts with `prefix_uri`, by name."""
-        bucket, _, prefix = prefix_uri.removeprefix("gs://").partition("/")
+        # With a letter behind it, a prefix must be a name; so it cannot lead out of the folder either.
+        parsed = parse_uri(f"{prefix_uri}x")
+        bucket, prefix = parsed.bucket, parsed.name[:-1]
         folder = self.root / bucket
         start = folder / prefix.rpartition("/")[0]
         found = []
@@ -68,8 +79,10 @@ class DiskObjectStore:
                     raise NotFound(f"read {uri}: it was changed since it was looked at")
                 file.seek(offset)
                 return file.read(-1 if length is None else length)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
-            raise NotFound(f"read {uri}: there is no such object") from exc
+        except OSError as exc:
+            if exc.errno in _ABSENT:
+                raise NotFound(f"read {uri}: there is no such object") from exc
+            raise PipelineError(f"read {uri}: {exc.strerror or exc}") from exc
 
     def write(self, uri: str, content: bytes, if_generation: int | None = None) -> ObjectInfo:
         """Write a whole object atomically."""
@@ -81,19 +94,19 @@ class DiskObjectStore:
         """Write an object that is its sources one after another."""
         if not 1 <= len(source_uris) <= 32:
             raise PipelineError(f"compose {uri}: {len(source_uris)} sources; one call takes 1 to 32")
+        if {parse_uri(source).bucket for source in source_uris} != {parse_uri(uri).bucket}:
+            raise PipelineError(f"compose {uri}: a source lies in another bucket")
         with self.part(uri) as part:
             with part.open("wb") as whole:
                 for source in source_uris:
-                    try:
-                        with self.path(source).open("rb") as file:
-                            shutil.copyfileobj(file, whole, 1 << 20)
-                    except FileNotFoundError as exc:
-                        raise NotFound(f"compose {uri}: there is no {source}") from exc
+                    with self._source(uri, source) as file:
+                        shutil.copyfileobj(file, whole, 1 << 20)
             return self.finish(part, uri, if_generation)
 
     def delete(self, uri: str) -> None:
         """Delete an object; without one, nothing happens."""
-        self.path(uri).unlink(missing_ok=True)
+        if self.stat(uri) is not None:
+            self.path(uri).unlink(missing_ok=True)
 
     def path(self, uri: str) -> Path:
         """Give the file of an object, for those who read it in place.
@@ -113,6 +126,8 @@ class DiskObjectStore:
         except OSError as exc:
             if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise LimitExceeded(f"write {uri}: the disk is full; free some space and resume") from exc
+            if exc.errno == errno.EFBIG:
+                raise LimitExceeded(f"write {uri}: it is larger than a file may be here") from exc
             raise PipelineError(f"write {uri}: {exc.strerror or exc}") from exc
         finally:
             path.unlink(missing_ok=True)
@@ -128,8 +143,7 @@ class DiskObjectStore:
             generation = present.generation if present else 0
             if if_generation is not None and if_generation != generation:
                 raise PreconditionFailed(f"write {uri}: its generation is {generation}, not {if_generation}")
-            found = part.stat()
-            os.utime(part, ns=(found.st_atime_ns, max(found.st_mtime_ns, generation + 1)))
+            _set_generation(part, generation + 1)
             part.replace(target)
         info = self.stat(uri)
         assert info is not None
@@ -143,18 +157,20 @@ class DiskObjectStore:
         Raises:
             NotFound: the file is not there or cannot be read.
         """
+        target = self.path(uri)
         with self.part(uri) as part:
             try:
-                source = source.resolve(strict=True)
-                try:
-                    os.link(source, part)
-                except OSError:
-                    shutil.copyfile(source, part)
+                _link_or_copy(source.resolve(strict=True), part)
             except (FileNotFoundError, PermissionError, IsADirectoryError) as exc:
                 raise NotFound(f"read {source}: {exc.strerror or exc}") from exc
-            target = self.path(uri)
             target.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(target)
+            with self._turn():
+                present = self.stat(uri)
+                if present is not None and part.stat().st_mtime_ns <= present.generation and not part.samefile(target):
+                    # A generation only rises, and the time of a user's own file is not ours to change.
+                    _make_own(part)
+                    _set_generation(part, present.generation + 1)
+                part.replace(target)
         info = self.stat(uri)
         assert info is not None
         return info
@@ -166,9 +182,37 @@ class DiskObjectStore:
             self._on_finalize(info)
         return info is not None
 
+    def _source(self, uri: str, source: str) -> BinaryIO:
+        try:
+            return self.path(source).open("rb")
+        except OSError as exc:
+            if exc.errno in _ABSENT:
+                raise NotFound(f"compose {uri}: there is no {source}") from exc
+            raise
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
         # Compare-and-rename needs a turn of its own among all processes; it takes microseconds.
         with (self.parts / "turn").open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def _set_generation(part: Path, lowest: int) -> None:
+    # The file system's own times are too coarse: two versions within four milliseconds would look the same.
+    os.utime(part, ns=(time.time_ns(), max(time.time_ns(), lowest)))
+
+
+def _link_or_copy(source: Path, part: Path) -> None:
+    try:
+        os.link(source, part)
+    except OSError:
+        shutil.copyfile(source, part)
+
+
+def _make_own(part: Path) -> None:
+    linked = part.rename(part.with_name(f"{part.name}.linked"))
+    try:
+        shutil.copyfile(linked, part)
+    finally:
+        linked.unlink()

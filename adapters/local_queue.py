@@ -37,7 +37,8 @@ _ALMOST_A_MILLISECOND = timedelta(microseconds=999)
 _INSERT = "INSERT INTO messages (lane, topic, body, visible_at) VALUES (?, ?, ?, ?)"
 _LEASE = (
     "UPDATE messages SET owner = ? WHERE id IN (SELECT id FROM messages WHERE lane = ? AND owner IS NULL"
-    " AND visible_at <= ? ORDER BY visible_at, id LIMIT ?) RETURNING id, topic, body, failures, deaths"
+    " AND visible_at <= ? ORDER BY visible_at, id LIMIT ?)"
+    " RETURNING id, topic, body, failures + deaths + 1, claimant_died"
 )
 
 
@@ -105,8 +106,8 @@ class LocalQueue:
             rows = transaction.execute(_LEASE, (self._owner.name, lane, self._now_ms(), limit)).fetchall()
         rows.sort()
         return [
-            Leased(message_id, Delivery(Topic(topic), body, failures + deaths + 1, claimant_died=deaths > 0))
-            for message_id, topic, body, failures, deaths in rows
+            Leased(message_id, Delivery(Topic(topic), body, attempt, claimant_died=bool(died)))
+            for message_id, topic, body, attempt, died in rows
         ]
 
     def retry_later(self, leased: Leased, reason: str) -> bool:
@@ -122,7 +123,7 @@ class LocalQueue:
                 self._bury(transaction, leased.message_id, reason)
                 return False
             due_at = self._clock.now() + backoff(failures, self._clock.jitter())
-            query = "UPDATE messages SET owner = NULL, visible_at = ?, reason = ? WHERE id = ?"
+            query = "UPDATE messages SET owner = NULL, claimant_died = 0, visible_at = ?, reason = ? WHERE id = ?"
             transaction.execute(query, (_due_ms(due_at), reason, leased.message_id))
             return True
 
@@ -213,7 +214,10 @@ class LocalQueue:
 
     def _free(self, name: str) -> int:
         with self._database.transaction("free a dead worker's messages") as transaction:
-            query = "UPDATE messages SET owner = NULL, deaths = deaths + 1 WHERE owner = ? RETURNING id, deaths"
+            query = (
+                "UPDATE messages SET owner = NULL, claimant_died = 1, deaths = deaths + 1 WHERE owner = ?"
+                " RETURNING id, deaths"
+            )
             rows = transaction.execute(query, (name,)).fetchall()
             for message_id, deaths in rows:
                 if deaths >= DEATHS_MAX:

@@ -33,7 +33,7 @@ CREATE TABLE locks (
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL, topic TEXT NOT NULL, body TEXT NOT NULL,
     visible_at INTEGER NOT NULL, failures INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0,
-    owner TEXT, reason TEXT
+    claimant_died INTEGER NOT NULL DEFAULT 0, owner TEXT, reason TEXT
 );
 CREATE INDEX messages_ready ON messages (lane, visible_at, id) WHERE owner IS NULL;
 CREATE INDEX messages_owned ON messages (owner) WHERE owner IS NOT NULL;

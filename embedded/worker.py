@@ -71,6 +71,8 @@ class Worker:
         self._wake = threading.Event()
         self._work_ready = threading.Condition()
         self._work_rounds = 0
+        #: Messages to give back unhandled: at the end, or when the database would not take them back.
+        self._stuck: list[Leased] = []
         # A paid order is claimed, submitted and recorded before the next one: the less is in flight, the less is lost.
         self._free_to_repeat = all(each.resubmittable for each in pipeline.services.generators.values())
         self._threads = [threading.Thread(target=self._control, name="longreel-control", daemon=True)]
@@ -110,7 +112,8 @@ class Worker:
                 continue
             done = self._handle_all(leased)
             if not leased:
-                self._sleep(SWEEP_EVERY_SECONDS - (time.monotonic() - swept_at))
+                self._sleep(swept_at + SWEEP_EVERY_SECONDS)
+        self._free_the_stuck()
         self._guarded("settle", lambda: queue.exchange(CONTROL_LANE, done, 0))
         self._pipeline.adapters.database.close()
 
@@ -119,9 +122,9 @@ class Worker:
         done, alone = self._drive_at_once(leased) if self._free_to_repeat else ([], leased)
         for position, each in enumerate(alone):
             if self._stopping.is_set():
-                self._pipeline.adapters.queue.put_back(alone[position:])
+                self._stuck += alone[position:]
                 break
-            if self._settle(each, lambda each: self._dispatch(each.delivery)):
+            if self._settle(each, self._dispatch):
                 done.append(each.message_id)
         return done
 
@@ -144,21 +147,25 @@ class Worker:
         ]
         return done, alone
 
-    def _sleep(self, longest_seconds: float) -> None:
-        """Wait until there may be something to do."""
-        database, queue = self._pipeline.adapters.database, self._pipeline.adapters.queue
-        until = time.monotonic() + longest_seconds
-        due_in_ms = queue.next_due_in_ms()
-        if due_in_ms is not None:
-            until = min(until, time.monotonic() + due_in_ms / 1000)
-        seen = database.data_version()
-        while (left := until - time.monotonic()) > 0:
-            if self._wake.wait(min(left, LOOK_EVERY_SECONDS)) or database.data_version() != seen:
-                break
+    def _sleep(self, until: float) -> None:
+        """Wait until there may be something to do, at most until `until` on the monotonic clock."""
+        if not self._guarded("wait for messages", lambda: self._wait_for_messages(until)):
+            self._stopping.wait(SWEEP_EVERY_SECONDS)
         self._wake.clear()
         with self._work_ready:
             self._work_rounds += 1
             self._work_ready.notify_all()
+
+    def _wait_for_messages(self, until: float) -> None:
+        database, queue = self._pipeline.adapters.database, self._pipeline.adapters.queue
+        # The counter first: what is committed after this line is seen below.
+        seen = database.data_version()
+        due_in_ms = queue.next_due_in_ms()
+        if due_in_ms is not None:
+            until = min(until, time.monotonic() + due_in_ms / 1000)
+        while (left := until - time.monotonic()) > 0:
+            if self._wake.wait(min(left, LOOK_EVERY_SECONDS)) or database.data_version() != seen:
+                break
 
     def _work(self) -> None:
         done: list[int] = []
@@ -166,22 +173,21 @@ class Worker:
             with self._work_ready:
                 rounds = self._work_rounds
             leased = self._take(WORK_LANE, done, 1)
-            done = []
-            for each in leased or ():
-                if self._settle(each, lambda each: self._do_work(each.delivery)):
-                    done.append(each.message_id)
-            if not leased:
-                with self._work_ready:
-                    while self._work_rounds == rounds:
-                        self._work_ready.wait()
+            if leased is None:
+                self._stopping.wait(SWEEP_EVERY_SECONDS)
+                continue
+            done = [each.message_id for each in leased if self._settle(each, self._do_work)]
+            with self._work_ready:
+                while not leased and self._work_rounds == rounds and not self._stopping.is_set():
+                    self._work_ready.wait()
         self._guarded("settle", lambda: self._pipeline.adapters.queue.exchange(WORK_LANE, done, 0))
         self._pipeline.adapters.database.close()
 
-    def _dispatch(self, delivery: Delivery) -> None:
-        HANDLERS[delivery.topic](self._pipeline.services, delivery)
+    def _dispatch(self, leased: Leased) -> None:
+        HANDLERS[leased.delivery.topic](self._pipeline.services, leased.delivery)
 
-    def _do_work(self, delivery: Delivery) -> None:
-        work.do(self._pipeline, delivery, self._stopping.is_set)
+    def _do_work(self, leased: Leased) -> None:
+        work.do(self._pipeline, leased.delivery, self._stopping.is_set)
 
     def _take(self, lane: str, done: list[int], limit: int) -> list[Leased] | None:
         """Take messages; None when the database did not answer, and then nothing was settled."""
@@ -193,32 +199,46 @@ class Worker:
 
     def _settle(self, leased: Leased, handle: Callable[[Leased], object]) -> bool:
         """Handle one message; tell whether it is done with."""
-        queue, delivery = self._pipeline.adapters.queue, leased.delivery
+        queue, topic = self._pipeline.adapters.queue, leased.delivery.topic
         try:
             handle(leased)
         except work.Stopping:
-            queue.put_back([leased])
-            return False
+            self._let_go(leased, lambda: queue.put_back([leased]))
         except PipelineError as exc:
-            log.warning("%s", exc.message, extra={"action": "refused", "topic": delivery.topic, "code": exc.code})
+            log.warning("%s", exc.message, extra={"action": "refused", "topic": topic, "code": exc.code})
+            reason = f"{exc.code}: {exc.message}"
             if exc.retryable:
-                queue.retry_later(leased, exc.message)
+                self._let_go(leased, lambda: queue.retry_later(leased, reason))
             else:
-                queue.bury(leased, f"{exc.code}: {exc.message}")
-            return False
+                self._let_go(leased, lambda: queue.bury(leased, reason))
         except Exception as exc:
-            log.exception("handle %s", delivery.topic, extra={"action": "bug", "topic": delivery.topic})
-            queue.retry_later(leased, f"{type(exc).__name__}: {exc}")
-            return False
-        return True
+            log.exception("handle %s", topic, extra={"action": "bug", "topic": topic})
+            reason = f"{type(exc).__name__}: {exc}"
+            self._let_go(leased, lambda: queue.retry_later(leased, reason))
+        else:
+            return True
+        return False
+
+    def _let_go(self, leased: Leased, how: Callable[[], object]) -> None:
+        if not self._guarded("let go of a message", how):
+            self._stuck.append(leased)
+
+    def _free_the_stuck(self) -> None:
+        stuck = self._stuck.copy()
+        if stuck and self._guarded("give messages back", lambda: self._pipeline.adapters.queue.put_back(stuck)):
+            del self._stuck[: len(stuck)]
 
     def _tend(self) -> None:
+        self._free_the_stuck()
         if self._pipeline.adapters.queue.free_the_dead():
             self._published()
         on_sweep.handle(self._pipeline.services)
 
-    def _guarded(self, doing: str, what: Callable[[], object]) -> None:
+    def _guarded(self, doing: str, what: Callable[[], object]) -> bool:
+        """Do something that must not end this thread; tell whether it went well."""
         try:
             what()
         except Exception:
             log.exception("%s", doing, extra={"action": doing})
+            return False
+        return True

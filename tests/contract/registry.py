@@ -1,0 +1,47 @@
+"""The adapters that stand behind each port.
+
+Every behaviour in this folder runs over every adapter that can be reached. One that cannot says how to get it: the
+test is skipped on a laptop, and fails where `CI` is set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract import local_rigs
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One adapter of a port."""
+
+    name: str
+    #: Makes the rig in an empty folder, and takes it down when it is done.
+    rig: Callable[[Path], Iterator[Any]]
+    #: Why it cannot be reached here and how to get it; None when it can.
+    absent: Callable[[], str | None] = lambda: None
+
+    def __str__(self) -> str:
+        return self.name
+
+    def reach(self, folder: Path) -> Iterator[Any]:
+        """Give the rig once, or say why there is none."""
+        if (reason := self.absent()) is not None:
+            if os.environ.get("CI"):
+                pytest.fail(f"{self.name}: {reason}")
+            pytest.skip(f"{self.name}: {reason}")
+        yield from self.rig(folder)
+
+
+JOB_STORES = (Adapter("sqlite", local_rigs.job_store),)
+MESSAGE_BUSES = (Adapter("local_queue", local_rigs.message_bus),)
+OBJECT_STORES = (Adapter("disk", local_rigs.object_store),)
+GENERATORS = (Adapter("storyboard", local_rigs.storyboard), Adapter("clip", local_rigs.given_clip))
+STITCHERS = (Adapter("local_stitch", local_rigs.stitcher),)
+CLOCKS = (Adapter("system_clock", local_rigs.clock),)
