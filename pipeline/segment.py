@@ -104,6 +104,10 @@ def _unknown(job: Job, segment: Segment, event: facts.GenerationUnknown, now: da
         again = replace(segment, state=S.CLAIMED, operation=None, wake_at=now + limits.CLAIM_LEASE)
         command = order.SubmitSegment(job.job_id, segment.index, segment.attempt)
         return Outcome("the order was lost; giving it again is free", segment=again, commands=(command,))
+    if not event.resubmittable and (patience_ends := _may_land_until(segment, now)) is not None:
+        # Whoever submitted it died before the operation was recorded: nobody can be asked, but it may be on its way.
+        waiting = replace(segment, wake_at=patience_ends)
+        return Outcome("it may have been bought, and may still land", segment=waiting)
     failure = Failure("attempt_lost", "the order was sent, but no clip landed and its work is unknown", segment.index)
     return _failed(job, segment, failure, retryable=True, now=now, jitter=event.jitter)
 
@@ -202,6 +206,14 @@ def _reopened(job: Job, segment: Segment, _event: facts.SegmentReopened, now: da
 
 def _too_long(segment: Segment, now: datetime) -> bool:
     return segment.claimed_at is not None and now - segment.claimed_at > limits.GENERATION_LONGEST
+
+
+def _may_land_until(segment: Segment, now: datetime) -> datetime | None:
+    """Give until when the clip of a nameless order may land; None when its time is over, or its work has a name."""
+    if segment.operation is not None or segment.claimed_at is None:
+        return None
+    until = segment.claimed_at + limits.GENERATION_PATIENCE
+    return until if until > now else None
 
 
 def _due(segment: Segment, now: datetime) -> bool:
