@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.disk import DiskObjectStore
 from events.names import segment_prefix
@@ -14,7 +14,7 @@ from events.requests import PromptSpec, Settings
 from pipeline.commands import Outgoing
 from pipeline.decide import Decision
 from pipeline.object_port import ObjectInfo
-from pipeline.ports import Committed, Created, Decide, JobStore, MessageBus, Overdue
+from pipeline.ports import Clock, Committed, Created, Decide, JobStore, MessageBus, Overdue
 from pipeline.records import Job, JobState, Route, Segment, SegmentState
 from pipeline.work_ports import FilmReady, Gone, RenderOrder, Running, Started, Stitcher, Stopped
 
@@ -44,20 +44,28 @@ class Trap:
 class PaidGenerator:
     """Makes a clip for money: the same order given twice is paid twice.
 
-    The clip lands when the test says so, or at once where `lands_at_once`. Nothing else is told to anybody.
+    The clip lands when the test says so, at once where `lands_at_once`, or so long after its order. Nothing else is
+    told to anybody.
     """
 
     trap: Trap
     objects: DiskObjectStore
     clip_of: Callable[[int], bytes]
+    clock: Clock
     lands_at_once: bool = False
+    lands_after: timedelta | None = None
     resubmittable: bool = False
     #: Every order that was paid for, in order.
     bought: list[RenderOrder] = field(default_factory=list)
+    bought_at: list[datetime] = field(default_factory=list)
     #: What the next submits raise: `True` beside an error if the order was taken all the same.
     refusals: deque[tuple[Exception, bool]] = field(default_factory=deque)
     #: What a poll answers, by operation; `Running` for the others.
     answers: dict[str, Running | Stopped | Gone | Exception] = field(default_factory=dict)
+    #: Called by each poll before it answers, with the operation.
+    on_poll: Callable[[str], object] = lambda _operation: None
+    #: What the next cancels raise.
+    cancel_errors: deque[Exception] = field(default_factory=deque)
     polled: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
 
@@ -69,6 +77,7 @@ class PaidGenerator:
         error, taken = self.refusals.popleft() if self.refusals else (None, True)
         if taken:
             self.bought.append(order)
+            self.bought_at.append(self.clock.now())
             self.trap.line("after submit")
             if self.lands_at_once:
                 self.land(order.job_id, order.segment_index, order.attempt)
@@ -78,6 +87,7 @@ class PaidGenerator:
 
     def poll(self, operation: str) -> Running | Stopped | Gone:
         self.polled.append(operation)
+        self.on_poll(operation)
         answer = self.answers.get(operation, Running())
         if isinstance(answer, Exception):
             raise answer
@@ -85,6 +95,8 @@ class PaidGenerator:
 
     def cancel(self, operation: str) -> None:
         self.cancelled.append(operation)
+        if self.cancel_errors:
+            raise self.cancel_errors.popleft()
 
     def land(
         self, job_id: str, index: int, attempt: int = 1, content: bytes | None = None, name: str = "sample_0.mp4"
@@ -92,6 +104,13 @@ class PaidGenerator:
         """Let a clip land where the order of this attempt asked for it."""
         uri = f"gs://longreel/{segment_prefix(job_id, index, attempt)}{name}"
         return self.objects.write(uri, self.clip_of(index) if content is None else content)
+
+    def land_due(self) -> None:
+        """Let every clip land whose time has come."""
+        for order, at in zip(self.bought, self.bought_at, strict=True):
+            due = self.lands_after is not None and at + self.lands_after <= self.clock.now()
+            if due and not self.objects.list(order.output_prefix):
+                self.land(order.job_id, order.segment_index, order.attempt)
 
     def times_bought(self, job_id: str, index: int) -> int:
         return sum((each.job_id, each.segment_index) == (job_id, index) for each in self.bought)

@@ -75,7 +75,7 @@ class World:
         self._owner = Owner(self.home / "workers")
         self.queue = LocalQueue(self.database, self.clock, self._owner)
         self.objects = DiskObjectStore(self.home / "objects", self._finalized)
-        self.paid = PaidGenerator(self.trap, self.objects, self.clip_of)
+        self.paid = PaidGenerator(self.trap, self.objects, self.clip_of, self.clock)
         self.stitcher = FaultyStitcher(LocalStitcher(self.queue, self.objects), self.trap)
         self.pipeline = Pipeline(self._adapters(), self._services())
         self.services = self.pipeline.services
@@ -183,6 +183,7 @@ class World:
     def sweep(self, after: timedelta = timedelta(0)) -> int:
         """Let time pass, then look at what is overdue."""
         self.clock.at += after
+        self.paid.land_due()
         return on_sweep.handle(self.services)
 
     def settle(self, job_id: str, *, step: timedelta = timedelta(seconds=30), steps_max: int = 120) -> Job:
