@@ -176,9 +176,9 @@ def check(film: Watched, corpus: Corpus, alone: Sequence[Fraction]) -> Findings:
         sound_ms=_ms(film.sound_seconds),
         expected_ms=_ms(Fraction(corpus.frame_count, FPS)),
         skew_ms=_ms(max(apart)) if len(apart) == len(skews) else None,
-        dip_ms=round(max(length for length, _ in depths), 1),
-        dip_db=round(min(depth for _, depth in depths), 1),
-        click_db=round(max(tone.click(at) for at in joins), 1),
+        dip_ms=round(max((length for length, _ in depths), default=0), 1),
+        dip_db=round(min((depth for _, depth in depths), default=0), 1),
+        click_db=round(max((tone.click(at) for at in joins), default=0), 1),
     )
 
 
@@ -240,17 +240,20 @@ class _Tone:
 
     def dip(self, at: Fraction) -> tuple[float, float]:
         """Say for how many milliseconds the tone is below half of its level around here, and its lowest level in dB."""
-        levels = self._levels(self._around(at)) / self._usual
+        levels = self._levels(self._around(at)) / max(self._usual, 1e-6)
         length = float((levels < 0.5).sum()) * 1000 / self._film.rate_hz
         return length, _decibels(float(levels.min()))
 
     def click(self, at: Fraction) -> float:
         """Give the steepest step around here in dB over the tone's own."""
-        return _decibels(float(np.abs(np.diff(self._around(at))).max()) / self._steepest)
+        return _decibels(float(np.abs(np.diff(self._around(at))).max()) / max(self._steepest, 1e-6))
 
     def _around(self, at: Fraction) -> Samples:
         rate_hz = self._film.rate_hz
-        return self._film.sound[round((at - _AROUND) * rate_hz) : round((at + _AROUND) * rate_hz)]
+        start, length = round((at - _AROUND) * rate_hz), round(2 * _AROUND * rate_hz)
+        part = self._film.sound[start : start + length]
+        # Where the film has ended already there is silence.
+        return np.pad(part, (0, length - len(part)))
 
     def _levels(self, part: Samples) -> npt.NDArray[np.float64]:
         levels: npt.NDArray[np.float64] = np.sqrt(
