@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,12 @@ from tests.functions.world import World
 SLOWEST = timedelta(minutes=3)
 
 
-def live(world: World, request_id: str = "r1", count: int = 1) -> str:
+def live(world: World, segment_count: int = 1, **request: Any) -> str:
     """Ask for a job until it is there, and let it live; after each crash the process is started anew."""
     job_id = ""
     for _ in range(100):
         try:
-            job_id = job_id or world.create_paid(count, requestId=request_id)
+            job_id = job_id or world.create_paid(segment_count, requestId="r1", **request)
             world.run()
         except Crash:
             continue
