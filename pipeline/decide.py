@@ -84,8 +84,6 @@ def _ask_segment(before: Job, part: Segment, event: facts.SegmentEvent, now: dat
         text = f"attempt {attempt} of segment {part.index} was never started (the latest is {part.attempt})"
         raise IllegalTransition(f"decide {_name(event)} of {before.job_id}: {text}")
     cell = segment.TABLE[part.state, type(event)]
-    if isinstance(cell, Illegal):
-        raise IllegalTransition(f"decide {_name(event)} of {before.job_id}, {part.state}: {cell.because}")
     if isinstance(cell, Ignore):
         return Outcome(cell.because, commands=cell.orders_again(before) if cell.orders_again else ())
     return cell.rule(before, part, event, now)

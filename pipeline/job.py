@@ -49,7 +49,8 @@ def _segment_ended(job: Job, _event: facts.SegmentEnded, now: datetime, change: 
     counted = replace(_count(job, change), wake_at=_wake(job, now, limits.JOB_PATIENCE))
     assert change is not None
     if change.after.state is SegmentState.FAILED:
-        return _fail(counted, change.after.error or _no_reason(change.after), now)
+        assert change.after.error is not None
+        return _fail(counted, change.after.error, now)
     if counted.ended_count < counted.segment_count:
         return Outcome("the next segment may go", job=counted, commands=_let_next_go(job, counted))
     if counted.done_count == 0:
@@ -90,10 +91,6 @@ def _warnings(job: Job, change: SegmentChange) -> tuple[str, ...]:
 def _left_out(segment: Segment) -> str:
     reason = segment.error.message if segment.error else "no reason was given"
     return f"Segment {segment.index + 1} is left out: {reason}"
-
-
-def _no_reason(segment: Segment) -> Failure:
-    return Failure("segment_failed", "the segment failed without a reason", segment.index)
 
 
 def _fail(job: Job, failure: Failure, now: datetime) -> Outcome:
@@ -180,15 +177,12 @@ def _tidied(job: Job, _event: facts.SegmentsClosed, _now: datetime, _change: Seg
 
 
 def _orders(job: Job) -> tuple[order.Command, ...]:
-    match job.state:
-        case J.QUEUED:
-            return (order.RequestJob(job.job_id),)
-        case J.GENERATING:
-            return (order.OpenWindow(job.job_id, job.window_end),)
-        case J.STITCHING:
-            return (order.RequestStitch(job.job_id),)
-        case _:
-            return ()
+    """Order what an active job waits for."""
+    if job.state is J.QUEUED:
+        return (order.RequestJob(job.job_id),)
+    if job.state is J.GENERATING:
+        return (order.OpenWindow(job.job_id, job.window_end),)
+    return (order.RequestStitch(job.job_id),)
 
 
 def _wake(job: Job, now: datetime, patience: timedelta) -> datetime:

@@ -22,11 +22,11 @@ from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.records import Failure, Job, JobState, Segment, SegmentState, replace
 from pipeline.retry import GiveUp, after_failure, backoff
-from pipeline.table import Ignore, Illegal, Move, Outcome
+from pipeline.table import Ignore, Move, Outcome
 
 S = SegmentState
 Rule = Callable[[Job, Segment, Any, datetime], Outcome]
-Cell = Move[SegmentState, Rule] | Ignore | Illegal
+Cell = Move[SegmentState, Rule] | Ignore
 
 
 def _ignored(reason: str, *commands: order.Command) -> Outcome:

@@ -310,15 +310,6 @@ def test_a_failure_of_the_job_as_a_whole_is_not_blamed_on_a_segment_that_fails_l
     assert decided.job.error == job.error
 
 
-def test_a_segment_that_failed_without_a_word_fails_its_job_with_one() -> None:
-    silent = a_segment(S.GENERATING)
-
-    decided = answer(a_job(), silent, facts.SegmentFailed(0, 1, "", "", retryable=False))
-
-    assert decided.job is not None
-    assert decided.job.error is not None
-
-
 @pytest.mark.parametrize(("price", "spent"), [(0, 7), (320_000, 320_007)])
 def test_what_a_finished_clip_cost_is_added_up_once(price: int, spent: int) -> None:
     job = replace(a_job(), cost=replace(a_job().cost, spent_micro_usd=7))
@@ -449,6 +440,27 @@ def test_a_bad_clip_is_left_out_where_the_job_allows_it_and_another_is_there(
     assert (decided.segment is not None) is left_out
     assert (decided.job.done_count == done_count - 1) is left_out
     assert decided.job.warnings == (("Segment 1 is left out: cut short",) if left_out else ())
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        facts.StitchStarted(1, "st-1", ROUTE),
+        facts.StitchProgressed(1, 90),
+        facts.StitchFailed(1, "stitch_failed", "no space", retryable=False),
+    ],
+    ids=lambda news: type(news).__name__,
+)
+def test_late_news_of_an_earlier_stitch_attempt_does_not_disturb_the_present_one(news: facts.JobEvent) -> None:
+    """Only a film is welcome whenever it comes."""
+    present = StitchWork(attempt=2, tries=2, claimed=True, operation="st-2")
+
+    assert not answer(a_job(J.STITCHING, stitch=present), None, news).changes
+    assert not answer(a_job(J.CANCELLED, stitch=present), None, news).changes
+    assert not answer(a_job(J.COMPLETED, stitch=present), None, news).changes
+    early_film = answer(a_job(J.STITCHING, stitch=present), None, film_of(1))
+    assert early_film.job is not None
+    assert early_film.job.state is J.COMPLETED
 
 
 def test_a_bar_that_was_told_twice_never_goes_back() -> None:
