@@ -118,6 +118,10 @@ REFUSALS: list[tuple[object, str]] = [
     ({"clips": [*TWO_CLIPS, "c.mp4"]}, "clips[2]: should be of the form gs://bucket/object, not 'c.mp4'"),
     ({"clips": [*TWO_CLIPS, "gs://bucket/../c"]}, "clips[2]: should name an object without an empty part, '.', '..'"),
     ({"clips": TWO_CLIPS, "outputPath": "gs://bucket/x.mov"}, "outputPath: should end in .mp4, because the reel is an"),
+    (
+        {"clips": TWO_CLIPS, "outputPath": "gs://bucket/jobs/x.mp4"},
+        "outputPath: should not lie under jobs/ or uploads/, which are Longreel's own",
+    ),
     ({"kind": "stitch", "prompts": ["a"]}, "prompts: unknown field; known here are schemaVersion, projectId,"),
 ]
 

@@ -85,6 +85,7 @@ class World:
     stitched: set[int] = field(default_factory=set)
     #: Attempts whose end the machine was told.
     ended: set[tuple[int, int]] = field(default_factory=set)
+    stitch_ended: set[int] = field(default_factory=set)
     #: How often each attempt was ordered.
     stitch_orders: dict[int, int] = field(default_factory=dict)
     #: Nothing was lost and nothing waited for a sweep, so every promise holds in its strict form.
@@ -124,6 +125,8 @@ class World:
         decision = decide(self.job, part, event, self.now)
         if isinstance(event, facts.SegmentFailed | facts.SegmentDone | facts.QuotaExhausted | facts.GenerationUnknown):
             self.ended.add((event.segment_index, event.attempt))
+        if isinstance(event, facts.StitchFailed | facts.StitchDone):
+            self.stitch_ended.add(event.attempt)
         self._write(decision)
         for command in decision.commands:
             self._put(command)
@@ -311,6 +314,9 @@ class World:
     def _check_stitch(self, command: order.StitchClips) -> None:
         count = self.stitch_orders[command.attempt] = self.stitch_orders.get(command.attempt, 0) + 1
         assert count == 1, f"stitch attempt {command.attempt} was ordered {count} times"
+        if self.strict:
+            earlier = set(range(1, command.attempt))
+            assert earlier <= self.stitch_ended, "a new film was begun while an earlier one may still land"
         assert all(each.state in (S.DONE, S.SKIPPED) for each in self.segments), "stitched with segments missing"
 
     def documents(self, *, progress: bool = True) -> dict[str, object]:
