@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedded.exits import MEANINGS, errors_in_words
+from embedded.terminal import prepare
 from events.plan import Compression, Fit, Orientation
 from events.requests import AspectRatio, OnSegmentFailure, Resolution
 
 if TYPE_CHECKING:
     from embedded.assembly import Pipeline
 
-_CODES = "  ".join(f"{code}: {meaning}." for code, meaning in MEANINGS.items())
+_CODES = "\n".join(f"{code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 app = typer.Typer(
     name="longreel",
     help="Prompts or clips in, one finished long video out. Runs whole on this machine, with no account.",
-    epilog=f"Exit codes: {_CODES}",
+    epilog=f"Exit codes:\n{_CODES}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,24 +36,50 @@ Home = Annotated[Path | None, typer.Option("--home", help="Folder of jobs and ob
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes; ends in .mp4.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
-Project = Annotated[str | None, typer.Option("--project", help="One job of a kind runs in a project; else one a film.")]
-RequestId = Annotated[str | None, typer.Option("--request-id", help="The same id makes the same job, once.")]
+Project = Annotated[
+    str | None, typer.Option("--project", help="One job of a kind runs in a project; without it, one for each output.")
+]
+RequestId = Annotated[str | None, typer.Option("--request-id", help="The same id is the same job: it is made once.")]
 Restart = Annotated[bool, typer.Option("--force-restart", help="Cancel the project's running job and start anew.")]
-Parallel = Annotated[int | None, typer.Option("--parallel", help="Segments in flight at most, 1 to 50.")]
+Parallel = Annotated[int | None, typer.Option("--parallel", min=1, max=50, help="Segments in flight at most.")]
+Letter = Annotated[int, typer.Argument(metavar="NUMBER", help="Its number; `longreel dead-letters list` shows it.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; `longreel jobs` lists them.")]
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"longreel {version('longreel')}")
+        raise typer.Exit
+
+
+@app.callback()
+def longreel(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Prompts or clips in, one finished long video out. Runs whole on this machine, with no account."""
 
 
 @app.command()
 def make(
-    script: Annotated[str, typer.Argument(help="YAML or JSON request, or text with a prompt a line; - for stdin.")],
+    script: Annotated[
+        str, typer.Argument(metavar="SCRIPT", help="A YAML or JSON request, or a text of prompts; - is standard input.")
+    ],
     output: Output,
     title: Annotated[str | None, typer.Option(help="Shown on the cards.")] = None,
     aspect_ratio: Annotated[AspectRatio | None, typer.Option(help="Shape of the film.")] = None,
     resolution: Annotated[Resolution | None, typer.Option(help="Size of the film.")] = None,
-    scene_ms: Annotated[int | None, typer.Option(help="Length of a scene that names none, in milliseconds.")] = None,
+    scene_ms: Annotated[int | None, typer.Option(min=100, max=60_000, help="Length of scenes that name none.")] = None,
     generator: Annotated[str | None, typer.Option(help="What makes the clips: storyboard.")] = None,
-    daisy_chain: Annotated[bool, typer.Option(help="Start each scene from the last frame of the one before.")] = False,
-    on_segment_failure: Annotated[OnSegmentFailure | None, typer.Option(help="What a lost scene does to the film.")] = None,
+    daisy_chain: Annotated[
+        bool, typer.Option("--daisy-chain", help="Start each scene from the last frame of the one before.")
+    ] = False,
+    on_segment_failure: Annotated[
+        OnSegmentFailure | None, typer.Option(help="What a lost scene does to the film.")
+    ] = None,
     parallel: Parallel = None,
     project: Project = None,
     request_id: RequestId = None,
@@ -60,8 +88,13 @@ def make(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Make a film of a script."""
-    with errors_in_words():
+    """Make a film of a script.
+
+    A text script has a prompt a line; blank lines and lines that begin with # are skipped.
+    A YAML or JSON script has `prompts:` and what else a request has: title, aspectRatio, resolution, requestId, …
+    An option wins over the script's field. Ctrl-C stops; `longreel resume JOB` goes on.
+    """
+    with errors_in_words(as_json=as_json):
         from embedded import commands
         from embedded.deliver import check_output
         from embedded.script import read_script, with_scene_length
@@ -72,13 +105,15 @@ def make(
         _set(request, maxParallelSegments=parallel, projectId=project, requestId=request_id)
         _set(request, forceRestart=force_restart or None)
         delivery = check_output(output, overwrite=overwrite)
-        with _worker(home) as pipeline:
+        with _opened(home, worker=True) as pipeline:
             commands.make(pipeline, request, delivery, as_json=as_json)
 
 
 @app.command()
 def stitch(
-    clips: Annotated[list[Path], typer.Argument(help="2 to 500 video files, in the order of the film.")],
+    clips: Annotated[
+        list[Path], typer.Argument(metavar="CLIPS...", help="2 to 500 video files, in the order of the film.")
+    ],
     output: Output,
     orientation: Annotated[Orientation, typer.Option(help="Which way the film lies.")] = Orientation.SOURCE,
     fit: Annotated[Fit, typer.Option(help="What to do with a clip of another shape.")] = Fit.PAD,
@@ -97,8 +132,12 @@ def stitch(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Make one film of given clips."""
-    with errors_in_words():
+    """Make one film of given clips.
+
+    Clips that conform are joined without encoding; only what differs in size, rate or codec is encoded.
+    Put -- before the clips when a file's name begins with a dash. Your files are never changed.
+    """
+    with errors_in_words(as_json=as_json):
         from embedded import commands
         from embedded.deliver import check_output
 
@@ -106,7 +145,7 @@ def stitch(
         _set(request, onSegmentFailure=on_bad_clip, title=title, maxParallelSegments=parallel, projectId=project)
         _set(request, requestId=request_id, forceRestart=force_restart or None)
         delivery = check_output(output, overwrite=overwrite)
-        with _worker(home) as pipeline:
+        with _opened(home, worker=True) as pipeline:
             commands.stitch(pipeline, clips, request, delivery, as_json=as_json)
 
 
@@ -119,67 +158,65 @@ def resume(
     home: Home = None,
 ) -> None:
     """Go on with a job that was stopped or has failed; finished segments are kept."""
-    with errors_in_words():
+    with errors_in_words(as_json=as_json):
         from embedded import commands
 
-        with _worker(home) as pipeline:
+        with _opened(home, worker=True) as pipeline:
             commands.resume(pipeline, job, output, overwrite=overwrite, as_json=as_json)
 
 
 @app.command()
 def watch(job: JobId, as_json: Json = False, home: Home = None) -> None:
     """Show a job until it is over, without working on it."""
-    with errors_in_words():
+    with errors_in_words(as_json=as_json):
         from embedded import commands
-        from embedded.run import watch
 
-        with _visitor(home) as pipeline:
-            ended = watch(pipeline, job, as_json=as_json)
-            commands.tell_end(pipeline, ended, None, as_json=as_json)
+        with _opened(home) as pipeline:
+            commands.watch(pipeline, job, as_json=as_json)
 
 
 @app.command()
 def jobs(
-    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """List the jobs of this home."""
-    with errors_in_words():
-        from embedded import commands
+    with errors_in_words(as_json=as_json):
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.list_jobs(pipeline, as_json=as_json, limit=limit)
+        with _opened(home) as pipeline:
+            listing.list_jobs(pipeline, as_json=as_json, limit=limit)
 
 
 @app.command()
 def status(job: JobId, as_json: Json = False, home: Home = None) -> None:
     """Show one job and its segments."""
-    with errors_in_words():
-        from embedded import commands
+    with errors_in_words(as_json=as_json):
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.status(pipeline, job, as_json=as_json)
+        with _opened(home) as pipeline:
+            listing.status(pipeline, job, as_json=as_json)
 
 
 @app.command()
 def cancel(job: JobId, home: Home = None) -> None:
     """Stop a job for good; its finished clips are kept in the home."""
     with errors_in_words():
-        from embedded import commands
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.cancel(pipeline, job)
+        with _opened(home) as pipeline:
+            listing.cancel(pipeline, job)
 
 
 @app.command()
 def replay(job: JobId, home: Home = None) -> None:
     """Publish the event that fits a job's state; safe at any time, any number of times."""
     with errors_in_words():
-        from embedded import commands
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.replay(pipeline, job)
+        with _opened(home) as pipeline:
+            listing.replay(pipeline, job)
 
 
 @app.command()
@@ -189,44 +226,46 @@ def doctor(
     home: Home = None,
 ) -> None:
     """Say what is missing on this machine, or what a job waits for and until when."""
-    with errors_in_words():
-        from embedded import commands
+    with errors_in_words(as_json=as_json):
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.doctor(pipeline, job, as_json=as_json)
+        with _opened(home, make=job is None) as pipeline:
+            listing.doctor(pipeline, job, as_json=as_json)
 
 
 @letters.command("list")
 def list_letters(as_json: Json = False, home: Home = None) -> None:
     """List the dead letters, the oldest first."""
-    with errors_in_words():
-        from embedded import commands
+    with errors_in_words(as_json=as_json):
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.dead_letters(pipeline, as_json=as_json)
+        with _opened(home) as pipeline:
+            listing.dead_letters(pipeline, as_json=as_json)
 
 
 @letters.command("show")
-def show_letter(letter: Annotated[int, typer.Argument(help="Its number.")], home: Home = None) -> None:
+def show_letter(letter: Letter, home: Home = None) -> None:
     """Show one dead letter whole."""
     with errors_in_words():
-        from embedded import commands
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.show_dead_letter(pipeline, letter)
+        with _opened(home) as pipeline:
+            listing.show_dead_letter(pipeline, letter)
 
 
 @letters.command("replay")
 def replay_letter(
-    letter: Annotated[int | None, typer.Argument(help="Its number; all of them when left out.")] = None,
+    letter: Annotated[
+        int | None, typer.Argument(metavar="[NUMBER]", help="Its number; all of them when left out.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Publish a dead letter again."""
     with errors_in_words():
-        from embedded import commands
+        from embedded import listing
 
-        with _visitor(home) as pipeline:
-            commands.replay_dead_letters(pipeline, letter)
+        with _opened(home) as pipeline:
+            listing.replay_dead_letters(pipeline, letter)
 
 
 def _set(request: dict[str, Any], **options: object) -> None:
@@ -235,21 +274,20 @@ def _set(request: dict[str, Any], **options: object) -> None:
 
 
 @contextmanager
-def _worker(home: Path | None) -> Iterator[Pipeline]:
+def _opened(home: Path | None, *, worker: bool = False, make: bool = False) -> Iterator[Pipeline]:
     from embedded.run import open_home
 
-    with open_home(home, worker=True) as pipeline:
-        yield pipeline
-
-
-@contextmanager
-def _visitor(home: Path | None) -> Iterator[Pipeline]:
-    from embedded.run import open_home
-
-    with open_home(home, worker=False) as pipeline:
+    with open_home(home, worker=worker, make=make or worker) as pipeline:
         yield pipeline
 
 
 def main() -> None:
     """Run the command line."""
+    # Imports and requests make many objects that live as long as the command: looking for garbage finds none.
+    gc.set_threshold(50_000, 20, 20)
+    prepare()
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from events.errors import InvalidRequest
 
 
@@ -45,13 +43,20 @@ def read_config(environment: Mapping[str, str] | None = None, home: Path | None 
     synchronous = env.get("LONGREEL_SYNCHRONOUS", "NORMAL").upper()
     if synchronous not in {"NORMAL", "FULL"}:
         raise InvalidRequest("LONGREEL_SYNCHRONOUS", f"should be NORMAL or FULL, not {synchronous!r}")
-    chosen = home or Path(env.get("LONGREEL_HOME") or platformdirs.user_data_path("longreel"))
+    named = home or (Path(env["LONGREEL_HOME"]) if env.get("LONGREEL_HOME") else _home_of_the_user())
     return LocalConfig(
-        home=chosen.expanduser().absolute(),
+        home=named.expanduser().absolute(),
         ffmpeg=env.get("LONGREEL_FFMPEG") or None,
         workers=_workers(env),
         synchronous=synchronous,
     )
+
+
+def _home_of_the_user() -> Path:
+    # Imported only here: a command that is told its home starts without it.
+    import platformdirs
+
+    return platformdirs.user_data_path("longreel")
 
 
 def _workers(env: Mapping[str, str]) -> int:

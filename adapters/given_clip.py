@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from events.clip import Clip
@@ -10,6 +11,22 @@ from events.names import parse_uri
 from events.requests import PromptSpec, Settings
 from pipeline.object_port import ObjectInfo, ObjectStore
 from pipeline.work_ports import ClipReady, Gone, RenderOrder
+
+#: What the door puts before a file's own name, so that two clips of one name are two objects.
+_NUMBERED_UPLOAD = re.compile(r"uploads/[0-9a-f]+/\d{3,}-(.+)", re.DOTALL)
+
+
+def clip_name(uri: str) -> str:
+    """Give the name by which a user knows a clip: the file's own, without what the door put before it.
+
+    >>> clip_name("gs://longreel/uploads/5d1e/002-beach day.mp4")
+    'beach day.mp4'
+    >>> clip_name("gs://longreel/reels/002-beach.mp4")
+    '002-beach.mp4'
+    """
+    name = parse_uri(uri).name
+    numbered = _NUMBERED_UPLOAD.fullmatch(name)
+    return numbered[1] if numbered else name.rsplit("/", 1)[-1]
 
 
 class _Reader:
@@ -51,10 +68,13 @@ class GivenClipGenerator:
         assert given is not None, "a stitch request makes segments with clips only"
         info = self.objects.stat(given.clip)
         if info is None:
-            raise NotFound(f"look at clip {order.segment_index + 1}: there is no {given.clip}")
-        name = parse_uri(given.clip).name.rsplit("/", 1)[-1]
+            raise NotFound(f"look at {clip_name(given.clip)}: it is not in the home any more ({given.clip})")
         return ClipReady(
-            Clip(uri=given.clip, generation=info.generation, facts=probe(_Reader(self.objects, info), name))
+            Clip(
+                uri=given.clip,
+                generation=info.generation,
+                facts=probe(_Reader(self.objects, info), clip_name(given.clip)),
+            )
         )
 
     def poll(self, operation: str) -> Gone:

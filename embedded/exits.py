@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from embedded.terminal import print_json, say_error
 from events.errors import (
     AlreadyRunning,
     BadMessage,
-    LimitExceeded,
     NotFound,
-    NotPossible,
     PipelineError,
     Unavailable,
     UnknownJob,
@@ -27,7 +25,7 @@ REFUSED = 2
 ALREADY_RUNNING = 3
 #: The job was cancelled.
 CANCELLED = 4
-#: There is no such job or dead letter.
+#: There is no such job, dead letter or home.
 NOT_FOUND = 5
 #: Something outside did not answer; the same command may succeed later.
 TRY_AGAIN = 75
@@ -36,16 +34,16 @@ BUG = 70
 #: Ctrl-C or SIGTERM; `longreel resume` finishes the job.
 INTERRUPTED = 130
 
-#: Exit code → what it says; the table of docs/operating.md.
+#: Exit code → what it says; the table of docs/operating.md and docs/cli.md.
 MEANINGS: dict[int, str] = {
     DONE: "done",
     FAILED: "the job failed, or something on the way did; the message says what",
-    REFUSED: "refused before anything was made: the command line or the request is wrong",
+    REFUSED: "refused: the command line or the request is wrong; nothing was made",
     ALREADY_RUNNING: "the project has an active job of this type; the message names it",
     CANCELLED: "the job was cancelled",
-    NOT_FOUND: "there is no such job or dead letter",
-    TRY_AGAIN: "something outside did not answer; run the same command again",
+    NOT_FOUND: "there is no such job, dead letter or home",
     BUG: "a mistake in Longreel; the log file has the details",
+    TRY_AGAIN: "something outside did not answer; run the same command again",
     INTERRUPTED: "stopped by Ctrl-C or SIGTERM; `longreel resume JOB` finishes the job",
 }
 
@@ -68,51 +66,51 @@ def exit_code_of(error: PipelineError) -> int:
         return NOT_FOUND
     if isinstance(error, Unavailable):
         return TRY_AGAIN
-    if isinstance(error, NotPossible | LimitExceeded):
-        return FAILED
     return FAILED
 
 
 @contextmanager
-def errors_in_words() -> Iterator[None]:
-    """End with one sentence on standard error instead of a traceback."""
+def errors_in_words(*, as_json: bool = False) -> Iterator[None]:
+    """End with one sentence on standard error instead of a traceback; with `as_json` also as a line for programs."""
     try:
         yield
     except PipelineError as exc:
-        say_error(_sentence(exc))
-        raise SystemExit(exit_code_of(exc)) from exc
+        raise SystemExit(_end(exc.code, _sentence(exc), exit_code_of(exc), as_json=as_json)) from exc
     except Exit as exc:
         raise SystemExit(exc.code) from exc
     except KeyboardInterrupt as exc:
-        say_error("Stopped.")
-        raise SystemExit(INTERRUPTED) from exc
+        raise SystemExit(_end("interrupted", "Stopped.", INTERRUPTED, as_json=as_json)) from exc
     except BrokenPipeError as exc:
         # Whoever read our output has gone, as `head` does; there is nobody to tell.
-        sys.stderr.close()
         raise SystemExit(DONE) from exc
     except Exception as exc:
         log = logging.getLogger("longreel.cli")
         log.critical("command failed", exc_info=exc, extra={"action": "bug"})
-        say_error(f"This is a mistake in Longreel ({type(exc).__name__}: {exc}). Details are in {_log_file(log)}.")
-        raise SystemExit(BUG) from exc
+        said = f"{type(exc).__name__}: {exc}".splitlines()[0]
+        text = f"This is a mistake in Longreel ({said}). Details are in {_log_file()}; please report it with them."
+        raise SystemExit(_end("bug", text, BUG, as_json=as_json)) from exc
 
 
-def say_error(sentence: str) -> None:
-    """Print one sentence for a person, on standard error."""
-    sys.stderr.write(f"longreel: {sentence}\n")
-    sys.stderr.flush()
+def _end(code: str, sentence: str, exit_code: int, *, as_json: bool) -> int:
+    if as_json:
+        with suppress(BrokenPipeError):
+            print_json({"type": "error", "code": code, "message": sentence, "exitCode": exit_code})
+    say_error(sentence)
+    return exit_code
 
 
 def _sentence(error: PipelineError) -> str:
     if isinstance(error, AlreadyRunning):
         job = error.job_id
-        steps = f"`longreel watch {job}` shows it, `longreel resume {job}` goes on with it, --force-restart starts anew"
-        return f"{error.message.split(';')[0]}. {steps}."
+        steps = (
+            f"`longreel watch {job}` shows it, `longreel resume {job}` works on it, `longreel cancel {job}` stops it"
+        )
+        return f"{error.message.split(';')[0]}. {steps}; --force-restart cancels it and starts anew."
     return error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
 
 
-def _log_file(log: logging.Logger) -> str:
-    for handler in logging.getLogger("longreel").handlers or log.handlers:
+def _log_file() -> str:
+    for handler in logging.getLogger("longreel").handlers:
         if isinstance(handler, logging.FileHandler):
             return handler.baseFilename
     return "no log file, because the home could not be opened"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from events.names import parse_uri
-from events.requests import Kind, SegmentSpec
+from adapters.given_clip import clip_name
+from embedded.terminal import plain
+from events.requests import Kind, SegmentSpec, Settings
 from pipeline.records import Job, Segment, SegmentState
-from pipeline.view import message_of, phase_of
 
 _STATE_MARKS = {
     SegmentState.PENDING: "·",
@@ -26,19 +25,23 @@ def segment_noun(job: Job) -> str:
     return "Scene" if job.kind is Kind.LONG_FORM else "Clip"
 
 
+def counted(count: int, job: Job) -> str:
+    """Give a number of the job's segments, such as `1 scene` or `3 clips`."""
+    return f"{count} {segment_noun(job).lower()}{'' if count == 1 else 's'}"
+
+
 def segment_title(segment: Segment) -> str:
-    """Give the start of a segment's prompt, or its clip's file name."""
+    """Give a segment's prompt, or its clip's file name, on one line that steers no terminal."""
     spec = SegmentSpec.from_json(segment.spec)
     if spec.scene is not None:
-        return " ".join(spec.scene.prompt.split())
+        return " ".join(plain(spec.scene.prompt).split())
     assert spec.clip is not None
-    return file_name(spec.clip.clip)
+    return plain(clip_name(spec.clip.clip))
 
 
-def file_name(uri: str) -> str:
-    """Give the name that the user knows a clip by: uploads are numbered, and the number is ours."""
-    name = parse_uri(uri).name.rsplit("/", 1)[-1]
-    return name.partition("-")[2] or name
+def job_title(job: Job) -> str:
+    """Give what the user calls a job: its title, else its project."""
+    return plain(Settings.from_json(job.settings).title) or job.project_id
 
 
 def segment_mark(segment: Segment) -> str:
@@ -53,7 +56,7 @@ def segment_note(segment: Segment, now: datetime) -> str:
     if segment.state is SegmentState.PENDING and segment.not_before:
         return f"next try in {in_words(segment.not_before - now)}"
     if segment.state in {SegmentState.FAILED, SegmentState.SKIPPED} and segment.error:
-        return segment.error.message
+        return plain(segment.error.message)
     if segment.state is SegmentState.DONE and segment.clip:
         facts = segment.clip.facts
         return f"{facts.duration_ms / 1000:g} s, {facts.width_px}x{facts.height_px}"
@@ -71,7 +74,9 @@ def in_words(span: timedelta) -> str:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86400} days"
 
 
 def film_in_words(job: Job) -> str:
@@ -79,56 +84,16 @@ def film_in_words(job: Job) -> str:
     assert job.film is not None
     report = job.film.report
     length = in_words(timedelta(milliseconds=report.duration_ms))
-    count = f"{job.done_count} {segment_noun(job).lower()}{'s' if job.done_count != 1 else ''}"
-    return f"{count}, {length}, {report.width_px}x{report.height_px}, {report.size_bytes / 1e6:.1f} MB"
+    size = f"{report.width_px}x{report.height_px}, {size_in_words(report.size_bytes)}"
+    return f"{counted(job.done_count, job)}, {length}, {size}"
 
 
-def job_as_json(job: Job, segments: list[Segment] | None = None) -> dict[str, Any]:
-    """Give a job as programs read it, camelCase like the wire."""
-    value: dict[str, Any] = {
-        "jobId": job.job_id,
-        "kind": job.kind,
-        "projectId": job.project_id,
-        "state": job.state,
-        "phase": phase_of(job),
-        "message": message_of(job),
-        "progress": job.progress,
-        "segmentCount": job.segment_count,
-        "doneCount": job.done_count,
-        "skippedCount": job.skipped_count,
-        "resumeCount": job.resume_count,
-        "warnings": list(job.warnings),
-        "createdAt": job.created_at.isoformat(),
-        "updatedAt": job.updated_at.isoformat(),
-        "endedAt": job.ended_at.isoformat() if job.ended_at else None,
-        "error": _failure(job.error),
-        "stitchError": _failure(job.stitch_error),
-        "route": {"stitcher": job.route.stitcher, "reason": job.route.reason, "losers": list(job.route.losers)}
-        if job.route
-        else None,
-        "film": {"uri": job.film.uri, "generation": job.film.generation, "report": job.film.report.to_wire()}
-        if job.film
-        else None,
-    }
-    if segments is not None:
-        value["segments"] = [_segment_as_json(segment) for segment in segments]
-    return value
+def size_in_words(size_bytes: int) -> str:
+    """Give a file's size as people say it.
 
-
-def _segment_as_json(segment: Segment) -> dict[str, Any]:
-    return {
-        "index": segment.index,
-        "state": segment.state,
-        "attempt": segment.attempt,
-        "title": segment_title(segment),
-        "clip": segment.clip.to_wire() if segment.clip else None,
-        "error": _failure(segment.error),
-        "waitingQuota": segment.waiting_quota,
-        "notBefore": segment.not_before.isoformat() if segment.not_before else None,
-    }
-
-
-def _failure(failure: Any) -> dict[str, Any] | None:
-    if failure is None:
-        return None
-    return {"code": failure.code, "message": failure.message, "segment": failure.segment_index}
+    >>> size_in_words(117_100_000)
+    '117.1 MB'
+    """
+    if size_bytes < 100_000:
+        return f"{size_bytes / 1e3:.1f} kB"
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"
