@@ -90,7 +90,7 @@ class StoryboardGenerator:
                 raise NobodyWaits(f"draw segment {message.segment_index} of {message.job_id}: its job is over")
 
         on_progress(0, 1)
-        from media.card import Card, render_card
+        from media.cards.card import Card, render_card
 
         card = Card(
             scene_number=message.segment_index + 1,

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "pydantic": {"events/"},
     "pydantic_core": {"events/"},
     "av": {
-        "media/card_clip.py",
+        "media/cards/clip.py",
         "media/last_frame.py",
         "media/probe_av.py",
         "media/seam.py",

@@ -11,8 +11,8 @@ from typing import Any
 import av
 import numpy as np
 
-from media.card import Card, render_card
-from media.card_faces import Faces
+from media.cards.card import Card, render_card
+from media.cards.faces import Faces
 
 LONG_PROMPT = (
     "The camera glides over a frozen lake as the first light touches the mountains; a lone skater draws long "

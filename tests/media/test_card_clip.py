@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.errors import InvalidRequest, RenderFailed
-from media.card import Card, frame_count, render_card, spoken_length
-from media.card_clip import h264_level
-from media.card_sound import tone
+from media.cards.card import Card, frame_count, render_card, spoken_length
+from media.cards.clip import h264_level
+from media.cards.sound import tone
 from media.probe import probe
 from media.reader import BytesReader
 from tests.media.card_fixtures import PROMPTS, Film, card, rendered

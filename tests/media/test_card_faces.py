@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.errors import RenderFailed
-from media import card_fonts
-from media.card_cmap import CharacterMap, read_character_map
-from media.card_faces import Faces, digits_coverage
-from media.card_fonts import DIGITS_FONT, TEXT_FONTS, bundled_face
-from media.card_script import clean, clusters
+from media.cards import fonts as card_fonts
+from media.cards.cmap import CharacterMap, read_character_map
+from media.cards.faces import Faces, digits_coverage
+from media.cards.fonts import DIGITS_FONT, TEXT_FONTS, bundled_face
+from media.cards.script import clean, clusters
 from tests.media.card_fixtures import PROMPTS, bundled_faces
 
 FONT_FOLDER = Path(card_fonts.__file__).with_name("fonts")

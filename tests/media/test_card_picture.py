@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.card_colour import Colour, palette
-from media.card_layout import PREVIEW_NOTES, Box, Layout, lay_out
-from media.card_picture import Picture, Planes
-from media.card_script import clean
+from media.cards.colour import Colour, palette
+from media.cards.layout import PREVIEW_NOTES, Box, Layout, lay_out
+from media.cards.picture import Picture, Planes
+from media.cards.script import clean
 from tests.media.card_fixtures import LONG_PROMPT, PROMPTS, bundled_faces
 
 SIZES = [(640, 360), (360, 640), (360, 360), (320, 180), (180, 320), (640, 480), (128, 72), (64, 64)]

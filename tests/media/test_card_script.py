@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.card_arabic import joined
-from media.card_script import clean, clusters, pieces, reads_right_to_left, visual_stretches
+from media.cards.arabic import joined
+from media.cards.script import clean, clusters, pieces, reads_right_to_left, visual_stretches
 
 ANY_TEXT = st.text(max_size=200)
 #: Text that is dense in what the rules are about.

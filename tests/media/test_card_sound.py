@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.card_sound import LEVEL_DBFS, SAMPLE_RATE_HZ, note_hz, tone
+from media.cards.sound import LEVEL_DBFS, SAMPLE_RATE_HZ, note_hz, tone
 
 SECOND = SAMPLE_RATE_HZ
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.card_script import clean, clusters
-from media.card_text import LEADING_EM, TextBlock, fitted, set_text
+from media.cards.script import clean, clusters
+from media.cards.text import LEADING_EM, TextBlock, fitted, set_text
 from tests.media.card_fixtures import LONG_PROMPT, PROMPTS
 
 WORDS = st.text(alphabet="abc de-fg\nh日本、。ש/ü\u0301🚀", max_size=300)

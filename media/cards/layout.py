@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from media.card_faces import ASCENT_EM, DESCENT_EM, Faces, digits_coverage
-from media.card_text import LEADING_EM, TextBlock, fitted, set_text
+from media.cards.faces import ASCENT_EM, DESCENT_EM, Faces, digits_coverage
+from media.cards.text import LEADING_EM, TextBlock, fitted, set_text
 
 #: What makes a card say that it is a free preview; the shorter ones are for pictures too narrow for the first.
 PREVIEW_NOTES = (

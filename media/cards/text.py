@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from media.card_script import Piece, clean, clusters, pieces, reads_right_to_left
+from media.cards.script import Piece, clean, clusters, pieces, reads_right_to_left
 
 #: Distance of baselines in em.
 LEADING_EM = 1.28

@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from events.errors import RenderFailed
-from media.card_arabic import joined
-from media.card_fonts import DIGITS_FONT, TEXT_FONTS, Face, bundled_face, system_face, system_font_folders, system_fonts
-from media.card_script import Stretch, clusters, visual_stretches
+from media.cards.arabic import joined
+from media.cards.fonts import (
+    DIGITS_FONT,
+    TEXT_FONTS,
+    Face,
+    bundled_face,
+    system_face,
+    system_font_folders,
+    system_fonts,
+)
+from media.cards.script import Stretch, clusters, visual_stretches
 
 #: Size at which text is measured, in pixels: large enough that hinting moves no width by more than half a percent.
 _REFERENCE_PX = 128

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from media.card_colour import Colour, Palette
-from media.card_layout import Box, Ink
+from media.cards.colour import Colour, Palette
+from media.cards.layout import Box, Ink
 
 #: How far below its place entering type starts, as a share of the short side.
 _RISE = 0.022

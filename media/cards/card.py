@@ -1,6 +1,6 @@
 """The storyboard's card: one scene's number and prompt as a real clip, a free preview of the film's pace.
 
-The door to the other `card_*` files. It runs no process and fetches nothing; the `storyboard` generator calls it.
+The door to the other files of this folder. It runs no process and fetches nothing; the `storyboard` generator calls it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from events.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from media.card_clip import ClipShape
-    from media.card_picture import Picture
+    from media.cards.clip import ClipShape
+    from media.cards.picture import Picture
 
 #: Longest prompt, in characters.
 PROMPT_CHARACTERS_MAX = 4000
@@ -80,9 +80,9 @@ def render_card(
         RenderFailed: the encoder or the disk refused.
     """
     _check(card, width_px, height_px, frame_rate, duration_ms)
-    from media.card_clip import ClipShape, write_clip
-    from media.card_picture import Planes
-    from media.card_sound import tone
+    from media.cards.clip import ClipShape, write_clip
+    from media.cards.picture import Planes
+    from media.cards.sound import tone
 
     shape = ClipShape(width_px, height_px, frame_rate, frame_count(duration_ms, frame_rate))
     picture = _picture(card, shape, duration_ms)
@@ -103,10 +103,10 @@ def render_card(
 
 
 def _picture(card: Card, shape: ClipShape, duration_ms: int) -> Picture:
-    from media.card_colour import palette
-    from media.card_faces import Faces
-    from media.card_layout import lay_out
-    from media.card_picture import Picture
+    from media.cards.colour import palette
+    from media.cards.faces import Faces
+    from media.cards.layout import lay_out
+    from media.cards.picture import Picture
 
     layout = lay_out(
         Faces(),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from media.card_colour import Colour, Palette
-from media.card_layout import Box, Layout
-from media.card_stamp import stamps
+from media.cards.colour import Colour, Palette
+from media.cards.layout import Box, Layout
+from media.cards.stamp import stamps
 
 #: How far each sheet of light wanders, as a share of the short side, and how long one turn takes, in seconds. The
 #: periods share no small multiple, so that the picture does not seem to loop.

@@ -1,6 +1,6 @@
 """Which font file has which character: the bundled ones first, then the system's, searched only when needed.
 
-It opens files to read their tables and draws nothing; `card_faces` draws.
+It opens files to read their tables and draws nothing; `faces.py` draws.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from events.errors import RenderFailed
-from media.card_cmap import CharacterMap, read_character_map
+from media.cards.cmap import CharacterMap, read_character_map
 
 _FONT_FOLDER = Path(__file__).with_name("fonts")
 TEXT_FONTS = (

@@ -1,7 +1,7 @@
 """What a card needs to know of Unicode: clean text, clusters that stay together, where a line may break, reading order.
 
 Pure and without fonts. It follows the shape of Unicode's own rules where a card can show the difference, and is
-plain where it cannot. `card_text` sets lines with this; `card_faces` draws them.
+plain where it cannot. `text.py` sets lines with this; `faces.py` draws them.
 """
 
 from __future__ import annotations
