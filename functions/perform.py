@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from events.errors import PipelineError
@@ -19,6 +21,9 @@ from pipeline.ports import Committed
 from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Job, Segment, SegmentState
 
 log = logging.getLogger("longreel.perform")
+
+#: What the world answered is kept back for one commit no longer than this: a process that dies forgets that much.
+RECORD_WITHIN = timedelta(milliseconds=10)
 
 
 @dataclass(slots=True)
@@ -59,12 +64,18 @@ def drive_all(services: Services, errands: Sequence[Errand]) -> None:
 
     Every order leaves after the commit that it follows from. What stops one errand is kept with it and stops no other.
     """
-    waiting = [(errand, errand.event) for errand in errands]
-    while waiting:
-        waiting = _perform_all(services, _advance_all(services, waiting))
+    ready = deque(_advance_all(services, [(errand, errand.event) for errand in errands]))
+    events: list[tuple[Errand, facts.Event]] = []
+    since = services.clock.now()
+    while ready:
+        events += _perform(services, *ready.popleft())
+        if not ready or services.clock.now() - since >= RECORD_WITHIN:
+            ready.extend(_advance_all(services, events))
+            events, since = [], services.clock.now()
 
 
 def _advance_all(services: Services, waiting: Sequence[tuple[Errand, facts.Event]]) -> list[tuple[Errand, Committed]]:
+    waiting = [(errand, event) for errand, event in waiting if errand.error is None]
     if services.together is not None and len(waiting) > 1:
         try:
             with services.together():
@@ -91,14 +102,14 @@ def _advance_one(services: Services, errand: Errand, event: facts.Event) -> list
     return [(errand, committed)]
 
 
-def _perform_all(services: Services, done: Sequence[tuple[Errand, Committed]]) -> list[tuple[Errand, facts.Event]]:
-    events: list[tuple[Errand, facts.Event]] = []
-    for errand, committed in done:
-        try:
-            events += [(errand, event) for event in perform(services, committed)]
-        except Exception as exc:  # noqa: BLE001 - it is kept, and raised by `outcome`
-            errand.error = exc
-    return [(errand, event) for errand, event in events if errand.error is None]
+def _perform(services: Services, errand: Errand, committed: Committed) -> list[tuple[Errand, facts.Event]]:
+    if errand.error is not None:
+        return []
+    try:
+        return [(errand, event) for event in perform(services, committed)]
+    except Exception as exc:  # noqa: BLE001 - it is kept, and raised by `outcome`
+        errand.error = exc
+        return []
 
 
 def perform(services: Services, committed: Committed) -> list[facts.Event]:
