@@ -29,7 +29,7 @@ CREATE TABLE segments (job_id TEXT NOT NULL, position INTEGER NOT NULL, state TE
 SETTINGS = {"NORMAL": ("NORMAL", "NORMAL"), "FULL": ("FULL", "FULL"), "DEFAULTS": (None, "NORMAL")}
 
 
-class _Storage(SqliteStorage):  # type: ignore[misc]  # huey ships no types
+class _Storage(SqliteStorage):  # type: ignore[misc] # huey ships no types
     # Huey offers FULL and OFF by itself; NORMAL has to be set by hand.
     def __init__(self, *args: Any, synchronous: str | None = None, **kwargs: Any) -> None:
         self._synchronous = synchronous

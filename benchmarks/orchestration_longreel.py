@@ -1,9 +1,15 @@
-"""Longreel's embedded engine with a generator and a stitcher that do nothing: the real store, queue, worker, handlers."""
+"""Longreel's embedded engine over a generator and a stitcher that do nothing.
+
+The store, the queue, the worker and the handlers are the real ones.
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +22,7 @@ from events.clip import Clip, ClipFacts, StitchReport
 from events.messages import Requested
 from events.plan import StitchPlan
 from events.requests import LongFormRequest, PromptSpec, SegmentSpec, Settings
+from functions.api import create_job
 from pipeline.commands import Outgoing
 from pipeline.create import new_job
 from pipeline.records import Job, Route, Segment
@@ -29,15 +36,21 @@ WIDTH = 16
 
 @dataclass(frozen=True, slots=True)
 class NoGenerator:
-    """Says at once that the clip is there."""
+    """Says at once that the clip is there; on request it takes its time and notes what it made."""
 
     resubmittable: bool = True
+    hold_seconds: float = 0.0
+    ledger: Path | None = None
 
     def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
         """Refuse nothing."""
 
     def submit(self, order: RenderOrder) -> ClipReady:
         """Give a clip that nobody made."""
+        if self.ledger is not None:
+            time.sleep(self.hold_seconds)
+            with self.ledger.open("ab", buffering=0) as ledger:
+                ledger.write(f"{order.job_id} {order.segment_index}\n".encode())
         return ClipReady(Clip(uri=f"{order.output_prefix}clip.mp4", generation=1, facts=_FACTS))
 
     def poll(self, operation: str) -> Gone:
@@ -93,20 +106,60 @@ def _segments(job: Job, scene: PromptSpec) -> list[Segment]:
     ]
 
 
-def main() -> None:
-    """Run `SHAPE NORMAL|FULL`."""
-    shape, synchronous = Shape.parse(sys.argv[1]), sys.argv[2]
-    with tempfile.TemporaryDirectory() as folder:
-        pipeline = open_engine(Path(folder), synchronous)
-        worker = Worker(pipeline, threads=1)
-        worker.start()
+@contextmanager
+def working(home: Path, synchronous: str, generator: NoGenerator | None = None) -> Iterator[Pipeline]:
+    """Open an engine and let it work."""
+    pipeline = open_engine(home, synchronous, generator)
+    worker = Worker(pipeline, threads=1)
+    worker.start()
+    yield pipeline
+    worker.stop()
+    pipeline.close()
+
+
+def _run(shape: Shape, synchronous: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, working(Path(folder), synchronous) as pipeline:
         watch = Stopwatch()
         for number in range(shape.jobs):
             submit(pipeline, f"project_{number}", shape.segments)
         wait_until_completed(pipeline.adapters.database.path, shape.jobs)
         watch.read(shape.total).tell()
-        worker.stop()
-        pipeline.close()
+
+
+def _cold() -> None:
+    with tempfile.TemporaryDirectory() as folder, working(Path(folder), "NORMAL") as pipeline:
+        create_job(pipeline.services, {"generator": "none", "prompts": [PROMPT]}, "benchmark")
+        wait_until_completed(pipeline.adapters.database.path, 1)
+        print("completed", flush=True)
+
+
+def _idle(seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as folder, working(Path(folder), "NORMAL"):
+        time.sleep(1.0)
+        watch = Stopwatch()
+        time.sleep(seconds)
+        watch.read(1).tell()
+
+
+def _work(home: Path, hold_seconds: float) -> None:
+    with working(home, "NORMAL", NoGenerator(hold_seconds=hold_seconds, ledger=home / "ledger.txt")):
+        print("working", flush=True)
+        sys.stdin.read()
+
+
+def main() -> None:
+    """Run one of `run SHAPE NORMAL|FULL`, `cold`, `idle SECONDS`, `work HOME HOLD_SECONDS`."""
+    match sys.argv[1:]:
+        case ["run", shape, synchronous]:
+            _run(Shape.parse(shape), synchronous)
+        case ["cold"]:
+            _cold()
+        case ["idle", seconds]:
+            _idle(float(seconds))
+        case ["work", home, hold_seconds]:
+            _work(Path(home), float(hold_seconds))
+        case _:
+            sys.exit(main.__doc__)
 
 
 if __name__ == "__main__":
