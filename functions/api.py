@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from events.errors import InvalidRequest, NotPossible
 from events.messages import Requested
-from events.names import job_id_of_request
-from events.requests import LongFormRequest, Request, Settings, read_request
+from events.names import ObjectUri, job_id_of_request, parse_uri
+from events.requests import LongFormRequest, Request, Settings, StitchRequest, read_request
 from functions.perform import drive, perform
 from functions.services import Services
 from pipeline import facts
@@ -53,12 +53,19 @@ def check(services: Services, request: Request) -> None:
     if generator is None:
         known = ", ".join(sorted(services.generators))
         raise InvalidRequest("generator", f"there is no {name!r} here; there are: {known}")
+    if isinstance(request, StitchRequest) and request.output_path is not None:
+        _check_output(services, parse_uri(request.output_path))
     if isinstance(request, LongFormRequest):
         if name == "clip":
             raise InvalidRequest("generator", "'clip' is for given clips; send `clips` instead of `prompts`")
         settings = Settings.of(request)
         for index, scene in enumerate(request.prompts):
             generator.check(scene, settings, f"prompts[{index}]")
+
+
+def _check_output(services: Services, output: ObjectUri) -> None:
+    if output.bucket != services.bucket:
+        raise InvalidRequest("outputPath", f"should be in gs://{services.bucket}/, where films are made, not {output}")
 
 
 def cancel_job(services: Services, job_id: str) -> Committed:

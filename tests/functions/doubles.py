@@ -60,7 +60,7 @@ class PaidGenerator:
     bought_at: list[datetime] = field(default_factory=list)
     #: What the next submits raise: `True` beside an error if the order was taken all the same.
     refusals: deque[tuple[Exception, bool]] = field(default_factory=deque)
-    #: What a poll answers, by operation; `Running` for the others.
+    #: What a poll answers, by operation; the others run until their clip has landed.
     answers: dict[str, Running | Stopped | Gone | Exception] = field(default_factory=dict)
     #: Called by each poll before it answers, with the operation.
     on_poll: Callable[[str], object] = lambda _operation: None
@@ -78,9 +78,9 @@ class PaidGenerator:
         if taken:
             self.bought.append(order)
             self.bought_at.append(self.clock.now())
-            self.trap.line("after submit")
             if self.lands_at_once:
                 self.land(order.job_id, order.segment_index, order.attempt)
+            self.trap.line("after submit")
         if error is not None:
             raise error
         return Started(operation_of(order))
@@ -88,7 +88,8 @@ class PaidGenerator:
     def poll(self, operation: str) -> Running | Stopped | Gone:
         self.polled.append(operation)
         self.on_poll(operation)
-        answer = self.answers.get(operation, Running())
+        landed = [order for order in self.bought if operation_of(order) == operation and self.has_landed(order)]
+        answer = self.answers.get(operation, Gone() if landed else Running())
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -109,8 +110,11 @@ class PaidGenerator:
         """Let every clip land whose time has come."""
         for order, at in zip(self.bought, self.bought_at, strict=True):
             due = self.lands_after is not None and at + self.lands_after <= self.clock.now()
-            if due and not self.objects.list(order.output_prefix):
+            if due and not self.has_landed(order):
                 self.land(order.job_id, order.segment_index, order.attempt)
+
+    def has_landed(self, order: RenderOrder) -> bool:
+        return bool(self.objects.list(order.output_prefix))
 
     def times_bought(self, job_id: str, index: int) -> int:
         return sum((each.job_id, each.segment_index) == (job_id, index) for each in self.bought)
@@ -122,10 +126,12 @@ def operation_of(order: RenderOrder) -> str:
 
 @dataclass
 class FaultyJobStore:
-    """The store, on a machine that may die before or after each commit."""
+    """The store, on a machine that may die before or after each commit; or one that does not answer."""
 
     store: JobStore
     trap: Trap
+    #: What the next commits raise.
+    refusals: deque[Exception] = field(default_factory=deque)
 
     def create(
         self, job: Job, segments: Sequence[Segment], supersede: Callable[[Job], Decision] | None = None
@@ -137,6 +143,8 @@ class FaultyJobStore:
 
     def transact(self, job_id: str, segment_index: int | None, decide: Decide) -> Committed:
         self.trap.line("before commit")
+        if self.refusals:
+            raise self.refusals.popleft()
         committed = self.store.transact(job_id, segment_index, decide)
         self.trap.line("after commit")
         return committed
