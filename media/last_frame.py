@@ -39,7 +39,11 @@ def last_frame_png(reader: ByteReader, name: str) -> bytes:
         raise BadMedia(f"take the last frame of {name}: it is {container.title}, not a video")
     try:
         with open_with_av(reader, container.demuxer) as opened:
-            frame = _last(opened)
+            frame = _last_group(opened)
+        if frame is None:
+            # A transport stream has no index to seek by: the seek may land behind its last sync sample.
+            with open_with_av(reader, container.demuxer) as opened:
+                frame = _last(opened)
     except (FFmpegError, ValueError, IndexError) as exc:
         raise BadMedia(f"take the last frame of {name}: it cannot be decoded ({exc})") from exc
     if frame is None:
@@ -47,13 +51,17 @@ def last_frame_png(reader: ByteReader, name: str) -> bytes:
     return _png(frame)
 
 
-def _last(opened: InputContainer) -> VideoFrame | None:
+def _last_group(opened: InputContainer) -> VideoFrame | None:
     stream = opened.streams.video[0]
     if stream.duration:
         # Backward, to the last sync sample at or before the end.
         opened.seek((stream.start_time or 0) + stream.duration, stream=stream, backward=True)
+    return _last(opened)
+
+
+def _last(opened: InputContainer) -> VideoFrame | None:
     last: VideoFrame | None = None
-    for frame in opened.decode(stream):
+    for frame in opened.decode(opened.streams.video[0]):
         if last is None or (frame.pts or 0) >= (last.pts or 0):
             last = frame
     return last
