@@ -154,8 +154,9 @@ def _picture_args(clip: ClipEncode, target: Target, encoder: str) -> list[str]:
         source_colour=clip.colour,
         square_pixels=clip.square_pixels,
     )
-    # The cap stops a file whose broken time stamps would be filled with frames without end.
-    args += ["-vf", graph, "-frames:v", str(clip.frame_count)]
+    # The cap stops a file whose broken time stamps would be filled with frames without end. It is a filter, because
+    # FFmpeg 5 and 6 end the sound as well when the picture has had its `-frames:v`.
+    args += ["-vf", f"{graph},trim=end_frame={clip.frame_count}"]
     return [*args, *VIDEO_ENCODERS[encoder](target.picture, target.quality)]
 
 
