@@ -17,6 +17,7 @@ from embedded.run import watch as watch_it
 from embedded.submit import submit, take_out, taken_in
 from embedded.terminal import plain, print_json, say, say_error
 from embedded.words import counted, film_in_words, in_words, segment_noun
+from pipeline.create import CLIP_GENERATOR
 from pipeline.limits import RESUMES_MAX
 from pipeline.records import Job, JobState
 
@@ -99,15 +100,17 @@ def _why(job: Job) -> str:
     why = plain(error.message).rstrip(".")
     if job.state is JobState.CANCELLED:
         instead = f" `longreel watch {job.superseded_by}` shows the one in its place." if job.superseded_by else ""
-        return f"{job.job_id} was cancelled: {why}.{instead}"
+        return f"{job.job_id} was {why if why.startswith('cancelled') else f'cancelled: {why}'}.{instead}"
     where = f"{segment_noun(job).lower()} {error.segment_index + 1}: " if error.segment_index is not None else ""
     return f"{job.job_id} failed: {where}{why}. {_next_step(job)}."
 
 
 def _next_step(job: Job) -> str:
     assert job.error is not None
-    if job.generator == "clip" and job.error.segment_index is not None:
+    if job.generator == CLIP_GENERATOR and job.error.segment_index is not None:
         return "Give another file, or leave this one out with --on-bad-clip skip"
+    if job.generator == CLIP_GENERATOR and job.done_count == 0:
+        return "Give other files"
     if job.resume_count >= RESUMES_MAX:
         return "It was resumed as often as it may be; start a new job"
     return f"`longreel resume {job.job_id}` tries again and keeps what is finished"
@@ -132,7 +135,12 @@ def resume(pipeline: Pipeline, job_id: str, output: Path | None, *, overwrite: b
 
 def watch(pipeline: Pipeline, job_id: str, *, as_json: bool) -> None:
     """Show a job until it is over."""
-    tell_end(pipeline, watch_it(pipeline, job_id, as_json=as_json), None, as_json=as_json)
+    try:
+        job = watch_it(pipeline, job_id, as_json=as_json)
+    except KeyboardInterrupt as exc:
+        say_error(f"Stopped watching; {job_id} is not touched by that.")
+        raise Exit(exits.INTERRUPTED) from exc
+    tell_end(pipeline, job, None, as_json=as_json)
 
 
 def _say_while_read(text: str) -> None:

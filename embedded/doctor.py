@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from embedded.assembly import Pipeline
@@ -16,6 +18,8 @@ from pipeline.records import OPEN_SEGMENT_STATES, Job, JobState, SegmentState
 
 #: Free space under which a film of average length may not fit. In bytes.
 FREE_BYTES_MIN = 1_000_000_000
+#: Segments of one job that are told of one by one.
+SEGMENTS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,28 @@ def _database(pipeline: Pipeline) -> str:
 def _workers(pipeline: Pipeline) -> Finding:
     waiting = pipeline.adapters.queue.waiting_count()
     overdue = len(pipeline.services.jobs.overdue(pipeline.adapters.clock.now(), 1000))
+    workers = live_workers(pipeline)
     note = f"{waiting} messages wait or are in hand, {overdue} deadlines have passed"
+    note += f"; {_processes(workers).lower()} on this home" if workers else "; nobody works on this home now"
     return Finding("queue", overdue == 0, note if overdue == 0 else f"{note}; `longreel resume JOB` works on them")
+
+
+def live_workers(pipeline: Pipeline) -> list[int]:
+    """Give the process ids of the workers of this home: each holds a lock on a file that begins with its id."""
+    found = []
+    for file in (pipeline.adapters.config.home / "workers").glob("*-*"):
+        with suppress(FileNotFoundError), file.open("rb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(int(file.name.partition("-")[0]))
+    return sorted(found)
+
+
+def _processes(workers: list[int]) -> str:
+    if len(workers) == 1:
+        return f"Process {workers[0]} works"
+    return f"Processes {', '.join(map(str, workers))} work"
 
 
 def _dead_letters(pipeline: Pipeline) -> Finding:
@@ -106,13 +130,16 @@ def look_at_job(pipeline: Pipeline, job: Job) -> list[str]:
     lines = [f"{job.job_id} is {job.state}, {job.progress} % done ({job.done_count} of {job.segment_count})."]
     if job.error is not None:
         lines.append(f"Why: {job.error.message} ({job.error.code}).")
-    for segment in pipeline.services.jobs.segments(job.job_id, OPEN_SEGMENT_STATES, below=job.window_end):
+    in_flight = pipeline.services.jobs.segments(job.job_id, OPEN_SEGMENT_STATES, below=job.window_end)
+    for segment in in_flight[:SEGMENTS_MAX] if job.active else ():
         until = f", looked at again in {in_words(segment.wake_at - now)}" if segment.wake_at else ""
         tries = f"try {segment.tries}, " if segment.tries else ""
         noun = f"{segment_noun(job)} {segment.index + 1}"
         lines.append(f"{noun}: {tries}{segment_note(segment, now)}{until}.")
         if segment.error and segment.state is not SegmentState.DONE:
             lines.append(f"  its last failure: {segment.error.message}")
+    if job.active and len(in_flight) > SEGMENTS_MAX:
+        lines.append(f"… and {len(in_flight) - SEGMENTS_MAX} more in flight.")
     if job.state is JobState.STITCHING:
         who = f"made by {job.route.stitcher}" if job.stitch.operation and job.route else "waits for a stitcher"
         lines.append(f"The film {who}, attempt {max(1, job.stitch.attempt)}.")
@@ -120,13 +147,15 @@ def look_at_job(pipeline: Pipeline, job: Job) -> list[str]:
             lines.append(f"  its last failure: {job.stitch_error.message}")
     if job.active and job.wake_at is not None:
         lines.append(f"If nothing happens, it is looked at again in {in_words(job.wake_at - now)}.")
-    lines.append(_advice(job))
+    lines.append(_advice(pipeline, job))
     return lines
 
 
-def _advice(job: Job) -> str:
+def _advice(pipeline: Pipeline, job: Job) -> str:
+    if job.active and (workers := live_workers(pipeline)):
+        return f"{_processes(workers)} on it; if it does not move, `longreel dead-letters list` may tell why."
     if job.active:
-        return f"A running worker goes on with it; `longreel resume {job.job_id}` starts one."
+        return f"Nobody works on this home now; `longreel resume {job.job_id}` goes on with it."
     if job.state is JobState.FAILED and job.resume_count < RESUMES_MAX:
         return f"`longreel resume {job.job_id}` goes on and keeps every finished {segment_noun(job).lower()}."
     if job.state is JobState.COMPLETED:

@@ -18,8 +18,6 @@ LINE_EVERY = timedelta(seconds=10)
 #: Shortest time between two lines about progress.
 LINE_REST = timedelta(seconds=1)
 
-_BAD = frozenset({SegmentState.FAILED, SegmentState.SKIPPED})
-
 
 class PlainLines:
     """What a person wants to find in a log: each step of the job, each loss, and now and then how far it is."""
@@ -37,32 +35,38 @@ class PlainLines:
     def show(self, job: Job, segments: list[Segment], now: datetime) -> None:
         """Print what is new."""
         self._pace.note(job, now)
-        for segment in segments:
-            self._show_trouble(job, segment)
-        if job.state is not self._state and job.active and job.state is not JobState.QUEUED:
+        if job.active:
+            for segment in segments:
+                self._show_trouble(job, segment)
+            self._show_progress(job, now)
+        self._state = job.state
+
+    def _show_progress(self, job: Job, now: datetime) -> None:
+        if job.state is not self._state and job.state is not JobState.QUEUED:
             self._say(job, now, message_of(job))
         elif self._is_due(job, now):
-            self._say(job, now, f"{job.done_count} of {counted(job.segment_count, job)}{self._left(now)}")
-        self._state = job.state
+            done = f"{job.done_count} of {counted(job.segment_count, job)}."
+            self._say(job, now, f"{message_of(job) if job.state is JobState.STITCHING else done}{self._left(now)}")
 
     def _show_trouble(self, job: Job, segment: Segment) -> None:
         trouble = ""
-        if segment.error is not None and segment.state is not SegmentState.DONE:
-            what = segment.state if segment.state in _BAD else "tried again"
-            trouble = f"{segment_noun(job)} {segment.index + 1} {what}: {plain(segment.error.message)}"
+        if segment.state is SegmentState.SKIPPED:
+            trouble = "is left out"  # the warning at the end says why
+        elif segment.error is not None and segment.state is not SegmentState.DONE:
+            trouble = f"is tried again: {plain(segment.error.message)}"
         if trouble and trouble != self._troubles.get(segment.index):
-            say(f"       {trouble}")
+            say(f"       {segment_noun(job)} {segment.index + 1} {trouble}")
         self._troubles[segment.index] = trouble
 
     def _is_due(self, job: Job, now: datetime) -> bool:
-        if self._said_at is None or not job.active or job.progress == self._said_percent:
+        if self._said_at is None or job.progress == self._said_percent:
             return False
         waited, further = now - self._said_at, job.progress - self._said_percent
         return waited >= LINE_EVERY or (waited >= LINE_REST and further >= LINE_EVERY_PERCENT)
 
     def _left(self, now: datetime) -> str:
         left = self._pace.left(now)
-        return "" if left is None else f", about {in_words(left)} left"
+        return "" if left is None else f" About {in_words(left)} left."
 
     def _say(self, job: Job, now: datetime, line: str) -> None:
         say(f"{job.progress:3d} %  {line}")

@@ -8,10 +8,10 @@ from itertools import groupby
 
 from embedded import exits
 from embedded.assembly import Pipeline
-from embedded.deliver import film_path
+from embedded.deliver import film_path, recall
 from embedded.exits import Exit
 from embedded.json_view import job_value, segment_value
-from embedded.terminal import plain, print_json, say
+from embedded.terminal import fitted, plain, print_json, say
 from embedded.words import counted, film_in_words, in_words, job_title, segment_mark, segment_note, segment_title
 from events.errors import NotFound
 from pipeline.records import Job, JobState, Segment, SegmentState
@@ -19,6 +19,10 @@ from pipeline.view import message_of
 
 #: Segments of one job that are listed one by one; with more, those that only wait are counted.
 LISTED_MAX = 50
+#: The title of a script that has none; it names nothing.
+UNTITLED = "Untitled"
+#: Width of a segment's prompt or file name in a list.
+TITLE_COLUMNS = 56
 
 
 def list_jobs(pipeline: Pipeline, *, as_json: bool, limit: int) -> None:
@@ -37,7 +41,15 @@ def list_jobs(pipeline: Pipeline, *, as_json: bool, limit: int) -> None:
     age_width = max(map(len, ages))
     for job, age in zip(jobs, ages, strict=True):
         columns = f"{job.job_id:<{width}}  {job.state:<10}  {job.progress:3d} %  {_done(job):>{done}}"
-        say(f"{columns}  {age:>{age_width}}  {job_title(job)}")
+        say(f"{columns}  {age:>{age_width}}  {_name(pipeline, job)}")
+
+
+def _name(pipeline: Pipeline, job: Job) -> str:
+    """Give what a user knows a job by: its title where it has one, and the file that it makes."""
+    delivery = recall(pipeline, job.job_id)
+    title = "" if job_title(job) in {job.project_id, UNTITLED} else job_title(job)
+    file = plain(delivery.path.name) if delivery is not None else ""
+    return "  ".join(filter(None, [title, file])) or job.project_id
 
 
 def _done(job: Job) -> str:
@@ -53,7 +65,7 @@ def status(pipeline: Pipeline, job_id: str, *, as_json: bool) -> None:
         print_json({**job_value(job), "output": output, "segments": [segment_value(each) for each in segments]})
         return
     now = pipeline.adapters.clock.now()
-    say(f"{job_title(job)}  ({job.job_id})")
+    say(f"{_name(pipeline, job)}  ({job.job_id})")
     say(f"{str(job.state).capitalize()}, {job.progress} %, {job.done_count} of {counted(job.segment_count, job)} done")
     if job.active:
         say(f"{message_of(job)} It was asked for {in_words(now - job.created_at)} ago.")
@@ -76,9 +88,8 @@ def _say_segments(segments: list[Segment], now: datetime) -> None:
             say(f"  {segment_mark(run[0])} {run[0].index + 1:3d} to {run[-1].index + 1}: {key}")
             continue
         for each in run:
-            title = segment_title(each)
-            shown = title if len(title) <= 56 else f"{title[:55]}…"
-            say(f"  {segment_mark(each)} {each.index + 1:3d}  {shown:<56}  {segment_note(each, now)}")
+            title = fitted(segment_title(each), TITLE_COLUMNS)
+            say(f"  {segment_mark(each)} {each.index + 1:3d}  {title}  {segment_note(each, now)}")
 
 
 def cancel(pipeline: Pipeline, job_id: str) -> None:

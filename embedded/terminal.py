@@ -33,6 +33,28 @@ def _plain(char: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) == "Cc" or char in _OVERRIDES else char
 
 
+def fitted(text: str, columns: int) -> str:
+    """Cut or fill a text to a width in terminal columns; CJK and most emoji take two.
+
+    >>> fitted("灯台 keeper", 8)
+    '灯台 ke…'
+    """
+    widths = [_width(char) for char in text]
+    if sum(widths) <= columns:
+        return text + " " * (columns - sum(widths))
+    kept = used = 0
+    while used + widths[kept] < columns:
+        used += widths[kept]
+        kept += 1
+    return text[:kept] + "…" + " " * (columns - used - 1)
+
+
+def _width(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
 def say(line: str) -> None:
     """Print a line for a person.
 

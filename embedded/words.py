@@ -70,6 +70,8 @@ def in_words(span: timedelta) -> str:
     '1 min 15 s'
     """
     seconds = max(0, round(span.total_seconds()))
+    if seconds == 0:
+        return "less than 1 s"
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
