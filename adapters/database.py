@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +56,7 @@ class Database:
         with translated("look for changes"):
             return data_version(self.connection())
 
-    @contextmanager
-    def transaction(self, doing: str) -> Iterator[Transaction]:
+    def transaction(self, doing: str) -> AbstractContextManager[Transaction]:
         """Run one write transaction; any error rolls it back. Inside another one of this thread, become part of it.
 
         A part that fails before it has written leaves the others alone; one that fails later undoes them all.
@@ -68,8 +66,7 @@ class Database:
             LimitExceeded: the disk is full.
         """
         mine = self._mine().transaction
-        with mine.part(doing) if mine.is_open else mine.outermost(doing):
-            yield mine
+        return mine.part(doing) if mine.is_open else mine.outermost(doing)
 
     def _mine(self) -> _OfThread:
         mine: _OfThread | None = getattr(self._of_thread, "mine", None)

@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,18 @@ def main() -> None:
 
 
 def _tasks(huey: Any, state: AppState, shape: Shape) -> Any:
-    @huey.task()
+    task: Callable[[Callable[..., None]], Any] = huey.task()
+
+    @task
     def finish(job_id: str) -> None:
         state.set_job(job_id, "completed")
 
-    @huey.task()
+    @task
     def segment(job_id: str, position: int) -> None:
         if state.claim(job_id, position) and state.finish(job_id, position) == 0:
             finish(job_id)
 
-    @huey.task()
+    @task
     def begin(job_id: str) -> None:
         state.set_job(job_id, "generating")
         for position in range(shape.segments):

@@ -3,6 +3,8 @@
 The store, the queue, the worker and the handlers are the real ones.
 """
 
+# ruff: noqa: ARG002 - a port names arguments that nothing here needs
+
 from __future__ import annotations
 
 import sys
