@@ -23,6 +23,7 @@ from pipeline import facts, limits
 from pipeline.records import Failure, Job, JobState, Segment, SegmentState, replace
 from pipeline.retry import GiveUp, after_failure, backoff
 from pipeline.table import Ignore, Move, Outcome
+from pipeline.waiting import is_due, may_land_until, took_too_long
 
 S = SegmentState
 Rule = Callable[[Job, Segment, Any, datetime], Outcome]
@@ -56,7 +57,7 @@ def _claim(job: Job, segment: Segment, _event: facts.SegmentRequested, now: date
 
 
 def _asked_again(job: Job, segment: Segment, event: facts.SegmentRequested, now: datetime) -> Outcome:
-    if event.claimant_died or _due(segment, now):
+    if event.claimant_died or is_due(segment, now):
         return _inspect(job, segment, now, "its claimant is gone")
     return _ignored("somebody is at it, and the lease holds")
 
@@ -87,7 +88,7 @@ def _started_too_late(job: Job, segment: Segment, event: facts.GenerationStarted
 def _running(job: Job, segment: Segment, event: facts.GenerationRunning, now: datetime) -> Outcome:
     if event.attempt < segment.attempt:
         return _ignored("it belongs to an earlier attempt")
-    if _too_long(segment, now):
+    if took_too_long(segment, now):
         hours = limits.GENERATION_LONGEST.total_seconds() / 3600
         failure = Failure("generation_timeout", f"no clip after {hours:g} h", segment.index)
         return _failed(job, segment, failure, retryable=True, now=now, jitter=event.jitter)
@@ -100,13 +101,12 @@ def _unknown(job: Job, segment: Segment, event: facts.GenerationUnknown, now: da
         return _ignored("it belongs to an earlier attempt")
     if event.resubmittable and not job.active:
         return Outcome("the order was lost, and its job is over", segment=_cancelled(segment))
-    if event.resubmittable and not _too_long(segment, now):
+    if event.resubmittable and not took_too_long(segment, now):
         again = replace(segment, state=S.CLAIMED, operation=None, wake_at=now + limits.CLAIM_LEASE)
         command = order.SubmitSegment(job.job_id, segment.index, segment.attempt)
         return Outcome("the order was lost; giving it again is free", segment=again, commands=(command,))
-    if not event.resubmittable and (patience_ends := _may_land_until(segment, now)) is not None:
-        # Whoever submitted it died before the operation was recorded: nobody can be asked, but it may be on its way.
-        waiting = replace(segment, wake_at=patience_ends)
+    if not event.resubmittable and (until := may_land_until(segment, now)) is not None:
+        waiting = replace(segment, wake_at=until)
         return Outcome("it may have been bought, and may still land", segment=waiting)
     failure = Failure("attempt_lost", "the order was sent, but no clip landed and its work is unknown", segment.index)
     return _failed(job, segment, failure, retryable=True, now=now, jitter=event.jitter)
@@ -169,7 +169,7 @@ def _quota(job: Job, segment: Segment, event: facts.QuotaExhausted, now: datetim
 
 
 def _pending_overdue(job: Job, segment: Segment, _event: facts.SegmentDeadlinePassed, now: datetime) -> Outcome:
-    if not _due(segment, now):
+    if not is_due(segment, now):
         return _ignored("it is not due")
     if not job.active or segment.index >= job.window_end:
         return Outcome("nobody waits for it now", segment=replace(segment, wake_at=None))
@@ -179,7 +179,7 @@ def _pending_overdue(job: Job, segment: Segment, _event: facts.SegmentDeadlinePa
 
 
 def _work_overdue(job: Job, segment: Segment, _event: facts.SegmentDeadlinePassed, now: datetime) -> Outcome:
-    if not _due(segment, now):
+    if not is_due(segment, now):
         return _ignored("it is not due")
     return _inspect(job, segment, now, "it is overdue")
 
@@ -202,22 +202,6 @@ def _reopened(job: Job, segment: Segment, _event: facts.SegmentReopened, now: da
     wake_at = now + limits.REQUEST_PATIENCE if segment.index < job.window_end else None
     opened = replace(segment, state=S.PENDING, tries=0, not_before=None, wake_at=wake_at)
     return Outcome("the job goes on", segment=opened)
-
-
-def _too_long(segment: Segment, now: datetime) -> bool:
-    return segment.claimed_at is not None and now - segment.claimed_at > limits.GENERATION_LONGEST
-
-
-def _may_land_until(segment: Segment, now: datetime) -> datetime | None:
-    """Give until when the clip of a nameless order may land; None when its time is over, or its work has a name."""
-    if segment.operation is not None or segment.claimed_at is None:
-        return None
-    until = segment.claimed_at + limits.GENERATION_PATIENCE
-    return until if until > now else None
-
-
-def _due(segment: Segment, now: datetime) -> bool:
-    return segment.wake_at is not None and segment.wake_at <= now
 
 
 def _next_orders(job: Job) -> tuple[order.Command, ...]:

@@ -1,0 +1,29 @@
+"""What the clock says about a segment that waits: whether it is due, took too long, or may still bring a clip."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pipeline import limits
+from pipeline.records import Segment
+
+
+def is_due(segment: Segment, now: datetime) -> bool:
+    """Tell whether the time has come to look after the segment."""
+    return segment.wake_at is not None and segment.wake_at <= now
+
+
+def took_too_long(segment: Segment, now: datetime) -> bool:
+    """Tell whether its attempt is to be given up, whatever is said of it."""
+    return segment.claimed_at is not None and now - segment.claimed_at > limits.GENERATION_LONGEST
+
+
+def may_land_until(segment: Segment, now: datetime) -> datetime | None:
+    """Give until when the clip of a nameless order may land; None when its time is over, or its work has a name.
+
+    Whoever submitted it died before the operation was recorded: nobody can be asked, but it may have been bought.
+    """
+    if segment.operation is not None or segment.claimed_at is None:
+        return None
+    until = segment.claimed_at + limits.GENERATION_PATIENCE
+    return until if until > now else None
