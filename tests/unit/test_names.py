@@ -52,7 +52,8 @@ def test_the_papers_of_a_stitch_are_neither_clip_nor_output(job_id: str, attempt
 
 @given(st.one_of(st.text(), nearly))
 @example("jobs/job_abc123/segments/1٣/1/x.mp4")
-@example("jobs/job_abc123/output/١/film.mp4")
+@example("jobs/job_abc123/segments/1/1٣/x.mp4")
+@example("jobs/job_abc123/output/1١/film.mp4")
 def test_whatever_is_known_has_exactly_one_name(name: str) -> None:
     found = parse_object_name(name)
 
