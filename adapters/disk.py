@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
@@ -27,6 +27,10 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 #: The folder of half-written objects; its name is no bucket's.
 _PARTS = ".parts"
+#: The file in it whose lock is held while an object is put into place.
+_TURN = "turn"
+#: When a half-written object is nobody's any more; every job ends within a day.
+LEFT_OVER_SECONDS = 2 * 24 * 3600
 
 
 class DiskObjectStore:
@@ -175,6 +179,13 @@ class DiskObjectStore:
         assert info is not None
         return info
 
+    def tidy(self) -> None:
+        """Remove what writers that died have left half-written; nobody writes at one object for LEFT_OVER_SECONDS."""
+        for path in self.parts.iterdir():
+            with suppress(FileNotFoundError):
+                if path.name != _TURN and time.time() - path.stat().st_mtime > LEFT_OVER_SECONDS:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def announce(self, uri: str) -> bool:
         """Tell again of an object that is there, in case its writer died before it could; give whether it is."""
         info = self.stat(uri)
@@ -193,7 +204,7 @@ class DiskObjectStore:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         # Compare-and-rename needs a turn of its own among all processes; it takes microseconds.
-        with (self.parts / "turn").open("ab") as handle:
+        with (self.parts / _TURN).open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 

@@ -63,6 +63,8 @@ def open_home(config: LocalConfig, *, worker: bool) -> LocalAdapters:
             queue.publish([Outgoing(message)])
 
     objects = DiskObjectStore(config.home / "objects", finalized)
+    if worker:
+        objects.tidy()
     return LocalAdapters(
         config=config,
         database=database,

@@ -463,6 +463,21 @@ def test_a_writer_killed_half_way_leaves_no_object(disk: DiskObjectStore) -> Non
     disk.write(CLIP, b"whole", if_generation=0)
 
 
+def test_what_dead_writers_left_is_tidied_away_and_what_is_being_written_is_not(disk: DiskObjectStore) -> None:
+    for name in ("old.mp4", "new.mp4"):
+        (disk.parts / name).write_bytes(b"half")
+    (disk.parts / "old-work").mkdir()
+    (disk.parts / "old-work" / "clip.mp4").write_bytes(b"half")
+    disk.write(CLIP, b"whole")
+    for name in ("old.mp4", "old-work", "turn"):
+        os.utime(disk.parts / name, (1, 1))
+
+    disk.tidy()
+
+    assert sorted(path.name for path in disk.parts.iterdir()) == ["new.mp4", "turn"]
+    assert disk.read(CLIP) == b"whole"
+
+
 @given(st.binary(max_size=300), st.integers(0, 400), st.none() | st.integers(0, 400))
 def test_any_range_of_any_object_is_that_slice(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, offset: int, length: int | None
