@@ -20,8 +20,9 @@ check: .venv/dev  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 bench: .venv/bench  ## what the README's figures are made of; takes a while
-	$(BIN)/python -m benchmarks.orchestration
-	$(BIN)/python -m benchmarks.stitch
+	$(BIN)/python -m benchmarks.orchestration --json benchmarks/results/orchestration.json
+	$(BIN)/python -m benchmarks.stitch --json benchmarks/results/stitch.json
+	$(BIN)/python -m docs.figures --write
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Longreel needs Python 3.11 or later; name one: make PYTHON=python3.12")'

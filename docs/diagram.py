@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from docs.marked import filled
 from pipeline import job, segment
 from pipeline.records import ACTIVE_JOB_STATES, OPEN_SEGMENT_STATES, JobState, SegmentState
 from pipeline.table import Move
@@ -45,13 +46,7 @@ def draw(table: Mapping[tuple[Any, type], object], first: StrEnum, last: Iterabl
 
 def page_with_diagrams(text: str) -> str:
     """Give the page's text with each diagram, as it is now, between its markers."""
-    for name, drawing in diagrams().items():
-        before, marker, rest = text.partition(f"<!-- diagram: {name} -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        if not end:
-            raise SystemExit(f"{PAGE.name} has no '<!-- diagram: {name} -->' … '<!-- end -->' to draw between")
-        text = f"{before}{marker}```mermaid\n{drawing}\n```\n{end}{after}"
-    return text
+    return filled(text, "diagram", {name: f"```mermaid\n{drawing}\n```\n" for name, drawing in diagrams().items()})
 
 
 def main() -> None:

@@ -1,0 +1,117 @@
+"""Puts what the benchmarks measured into the README: every figure there comes from `benchmarks/results/`.
+
+`python -m docs.figures` prints the tables; with `--write` it puts them between the README's markers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from docs.marked import write_filled
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def figures() -> dict[str, str]:
+    """Give each table as Markdown by the name of its marker."""
+    return {"stitch": _stitch(_load("stitch")), "orchestration": _orchestration(_load("orchestration"))}
+
+
+def _load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _stitch(measured: Any) -> str:
+    corpus, machine = measured["corpus"], measured["machine"]
+    head = ("", "CPU s", "CPU × ffmpeg copy", "wall s", "peak MiB", "frames right", "worst skew ms", "worst dip ms")
+    rows = [_stitch_row(row) for row in measured["rows"] if row["findings"]]
+    intro = (
+        f"Joining {corpus['clip_count']} conforming clips of {corpus['clip_seconds']} s ({corpus['picture']}; "
+        f"{corpus['size_bytes'] / 1e6:.0f} MB), whole processes, start-up included "
+        f"({machine['cores']} cores, FFmpeg {machine['ffmpeg'].split('-')[0].lstrip('n')}):"
+    )
+    outro = (
+        "Every film is decoded from end to end: each frame carries its number, "
+        "each clip starts with a flash and a beep."
+    )
+    return f"{intro}\n\n{_table(head, rows)}\n\n{outro}\n"
+
+
+def _stitch_row(row: Any) -> list[str]:
+    found, times = row["findings"], row["cpu_times_copy"]
+    name = f"**{row['name']}**" if row["key"] in {"longreel", "splice_grid", "splice_smart"} else row["name"]
+    return [
+        name,
+        f"{row['cpu_seconds']:.2f}",
+        f"{times:.2f}" if times is not None else "",
+        f"{row['wall_seconds']:.2f}",
+        f"{row['peak_mib']:.0f}",
+        f"{found['frames_right']} of {found['frames_expected']}",
+        f"{found['skew_ms']:.1f}",
+        f"{found['dip_ms']:.1f}",
+    ]
+
+
+#: A benchmark's setting → what the README calls it.
+_SETTINGS = {
+    "defaults": "as they come (Longreel NORMAL, Huey FULL)",
+    "FULL": "both FULL: an fsync a commit",
+    "NORMAL": "both NORMAL (Huey: set by hand)",
+}
+
+
+#: How the verdicts begin that are about a worker's life, not its speed.
+_LIFE = ("idle", "first job", "kill -9")
+
+
+def _orchestration(measured: Any) -> str:
+    head = ("durability", "jobs × segments", "Longreel segments/s", "Huey segments/s", "times Huey", "CPU × raw SQLite")
+    cells = sorted(measured["cells"], key=lambda cell: list(_SETTINGS).index(cell["setting"]))
+    rows = [_orchestration_row(cell) for cell in cells]
+    intro = "Segments of no work through the real store, queue and handlers, beside a Huey user's own tables and tasks:"
+    missed = [each["text"] for each in measured["verdicts"] if not each["met"]]
+    life = [each["text"] for each in measured["verdicts"] if each["met"] and each["text"].startswith(_LIFE)]
+    lines = [f"- {text}" for text in life] + [f"- **not met:** {text}" for text in missed]
+    met = f"{len(measured['verdicts']) - len(missed)} of {len(measured['verdicts'])}"
+    verdict = f"Of the targets set for it, {met} are met. What is not about speed, and what is missed:"
+    return "\n".join([intro, "", _table(head, rows), "", verdict, "", *lines, ""])
+
+
+def _orchestration_row(cell: Any) -> list[str]:
+    shape, runs = cell["shape"], cell["runs"]
+    ours, theirs, floor = runs["longreel"], runs["huey"], runs["floor 4"]
+    ratio = median([_rate(a) / _rate(b) for a, b in zip(ours, theirs, strict=True)])
+    times = median([a["cpu_seconds"] / b["cpu_seconds"] for a, b in zip(ours, floor, strict=True)])
+    rates = [f"{median([_rate(run) for run in runs]):,.0f}" for runs in (ours, theirs)]
+    return [_SETTINGS[cell["setting"]], f"{shape['jobs']}×{shape['segments']}", *rates, f"{ratio:.1f}", f"{times:.1f}"]
+
+
+def _rate(run: Any) -> float:
+    return float(run["segments"] / run["wall_seconds"])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def main() -> None:
+    """Print the tables or write them into the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the tables into README.md")
+    if parser.parse_args().write:
+        write_filled(README, "figures", figures())
+    else:
+        sys.stdout.write("\n".join(figures().values()))
+
+
+if __name__ == "__main__":
+    main()
