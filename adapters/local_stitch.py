@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.disk import DiskObjectStore
+from adapters.given_clip import clip_name
 from adapters.local_process import run_stitch_program
 from adapters.local_queue import LocalQueue
 from events.errors import StitchFailed
@@ -70,21 +71,25 @@ class LocalStitcher:
         if self.objects.announce(plan.output_uri):
             return
         on_progress(0)
+        self._refuse_changed(plan)
         if self.route(plan).stitcher == SPLICE:
             self._splice(plan, on_progress)
         else:
             run_stitch_program(self.objects, message.plan_uri, self.ffmpeg, on_progress)
             self.objects.announce(plan.output_uri)
 
-    def _splice(self, plan: StitchPlan, on_progress: OnProgress) -> None:
-        from media.write import splice_files
-
+    def _refuse_changed(self, plan: StitchPlan) -> None:
+        """Refuse clips that are not what was looked at; a clip that came in by a link may be edited by its owner."""
         for clip in plan.clips:
             info = self.objects.stat(clip.uri)
             if info is None or info.generation != clip.generation:
-                what = "is gone" if info is None else "was changed since it was looked at"
-                text = f"splice clip {clip.segment_index + 1}: {clip.uri} {what}"
-                raise StitchFailed(text, segment_index=clip.segment_index)
+                what = "is gone" if info is None else "was changed"
+                text = f"{clip_name(clip.uri)} {what} after it was looked at"
+                raise StitchFailed(text, code="clip_changed", segment_index=clip.segment_index)
+
+    def _splice(self, plan: StitchPlan, on_progress: OnProgress) -> None:
+        from media.write import splice_files
+
         paths = [self.objects.path(clip.uri) for clip in plan.clips]
 
         def on_bytes(done: int, total: int) -> None:

@@ -107,6 +107,8 @@ def _why(job: Job) -> str:
 
 def _next_step(job: Job) -> str:
     assert job.error is not None
+    if job.error.code == "clip_changed":
+        return "Run `longreel stitch` again: it looks at the clips as they are now"
     if job.generator == CLIP_GENERATOR and job.error.segment_index is not None:
         return "Give another file, or leave this one out with --on-bad-clip skip"
     if job.generator == CLIP_GENERATOR and job.done_count == 0:

@@ -78,7 +78,8 @@ def _decode(content: bytes, name: str) -> str:
         from media.container import SNIFF_BYTES, UNKNOWN, sniff
 
         kind = sniff(content[:SNIFF_BYTES])
-        is_what = kind.title if kind is not UNKNOWN else f"no UTF-8 text (byte {exc.start} is wrong)"
+        is_binary = kind is not UNKNOWN and kind.name != "text"
+        is_what = kind.title if is_binary else f"no UTF-8 text (byte {exc.start} is wrong)"
         raise InvalidRequest("", f"read {name}: it is {is_what}; a script is a text of prompts, YAML or JSON") from exc
     if "\0" in text:
         raise InvalidRequest("", f"read {name}: it is no text, because it holds a zero byte")
