@@ -190,6 +190,8 @@ class FaultyStitcher:
     refusals: deque[Exception] = field(default_factory=deque)
     #: What a poll raises, once each.
     poll_errors: deque[Exception] = field(default_factory=deque)
+    #: Called by each poll before it answers.
+    on_poll: Callable[[], object] = lambda: None
 
     def route(self, plan: StitchPlan) -> Route:
         return self.stitcher.route(plan)
@@ -204,6 +206,7 @@ class FaultyStitcher:
         return answer
 
     def poll(self, operation: str) -> Running | Stopped | Gone:
+        self.on_poll()
         if self.poll_errors:
             raise self.poll_errors.popleft()
         return self.stitcher.poll(operation)

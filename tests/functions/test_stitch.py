@@ -277,6 +277,18 @@ def test_a_stitcher_that_does_not_answer_a_question_is_left_at_its_work(any_worl
     assert world.stitcher.started == [1]
 
 
+def test_a_film_that_lands_while_the_stitcher_is_asked_is_seen(any_world: World) -> None:
+    world = any_world
+    job_id = stitching(world)
+    world.run(without=Topic.LOCAL_STITCH)
+    world.stitcher.on_poll = lambda: film_made(world, job_id)
+
+    world.sweep(limits.STITCH_PATIENCE)
+
+    job = world.job(job_id)
+    assert (job.state, job.stitch.attempt, job.stitch_error) == ("completed", 1, None)
+
+
 def test_a_stitch_that_still_runs_is_waited_for(any_world: World) -> None:
     world = any_world
     job_id = stitching(world)
