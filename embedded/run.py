@@ -68,6 +68,7 @@ def see_through(pipeline: Pipeline, job_id: str, *, as_json: bool) -> tuple[Job,
 
     Raises:
         KeyboardInterrupt: the user, or SIGTERM, stopped it; the job can be resumed.
+        PipelineError: this process can take no messages; says why. The job can be resumed.
     """
     worker = Worker(pipeline, pipeline.adapters.config.workers)
     with stops_as_interrupts():
@@ -75,9 +76,9 @@ def see_through(pipeline: Pipeline, job_id: str, *, as_json: bool) -> tuple[Job,
         try:
             try:
                 with open_display(as_json=as_json) as display:
-                    job = follow(pipeline, job_id, display)
+                    job = follow(pipeline, job_id, display, worker)
             except BrokenPipeError:
-                job = follow(pipeline, job_id, Silence())
+                job = follow(pipeline, job_id, Silence(), worker)
         finally:
             worker.stop()
     return job, deliver_if_asked(pipeline, job)
@@ -107,8 +108,18 @@ class Silence:
         """Show nothing."""
 
 
-def follow(pipeline: Pipeline, job_id: str, display: Display) -> Job:
-    """Show a job until it is over; somebody else works on it."""
+def follow(pipeline: Pipeline, job_id: str, display: Display, worker: Worker | None = None) -> Job:
+    """Show a job until it is over.
+
+    Args:
+        pipeline: the home.
+        job_id: the job.
+        display: where it is shown.
+        worker: who works on it in this process; None when somebody else does.
+
+    Raises:
+        PipelineError: the worker can take no messages; says why.
+    """
     jobs, database, clock = pipeline.services.jobs, pipeline.adapters.database, pipeline.adapters.clock
     letters = LetterBox(pipeline)
     seen, stale, shown_at = -1, True, float("-inf")
@@ -123,6 +134,8 @@ def follow(pipeline: Pipeline, job_id: str, display: Display) -> Job:
                 stale, shown_at = False, time.monotonic()
             if not job.active:
                 return job
+        if worker is not None and worker.trouble is not None:
+            raise worker.trouble
         letters.look()
         time.sleep(LOOK_EVERY_SECONDS)
 

@@ -71,6 +71,8 @@ class Worker:
         self._wake = threading.Event()
         self._work_ready = threading.Condition()
         self._work_rounds = 0
+        #: Why no message can be taken, such as a full disk or a damaged file; None while all is well.
+        self.trouble: PipelineError | None = None
         #: Messages to give back unhandled: at the end, or when the database would not take them back.
         self._stuck: list[Leased] = []
         # A paid order is claimed, submitted and recorded before the next one: the less is in flight, the less is lost.
@@ -193,8 +195,10 @@ class Worker:
         """Take messages; None when the database did not answer, and then nothing was settled."""
         try:
             return self._pipeline.adapters.queue.exchange(lane, done, limit)
-        except PipelineError:
+        except PipelineError as exc:
             log.exception("take messages", extra={"action": "take"})
+            if not exc.retryable:
+                self.trouble = exc
             return None
 
     def _settle(self, leased: Leased, handle: Callable[[Leased], object]) -> bool:
