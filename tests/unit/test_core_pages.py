@@ -72,7 +72,7 @@ def test_a_diagram_draws_every_move_between_two_states_and_no_other(
 
 
 def test_a_page_without_the_markers_is_not_silently_left_as_it_is() -> None:
-    with pytest.raises(SystemExit, match="has no '<!-- diagram: job states -->'"):
+    with pytest.raises(ValueError, match="has no '<!-- diagram: job states -->'"):
         diagram.page_with_diagrams("# Nothing to draw between")
 
 
