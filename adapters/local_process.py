@@ -36,8 +36,14 @@ def run_stitch_program(
     if ffmpeg is not None:
         command += ["--ffmpeg", ffmpeg]
     with tempfile.TemporaryDirectory(prefix="stitch-", dir=objects.parts) as work, tempfile.TemporaryFile() as errors:
+        # In a session of its own, so that Ctrl-C reaches us alone: a child that a signal ended looks like a failure.
         child = subprocess.Popen(
-            [*command, "--work", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            [*command, "--work", work],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
         )
         try:
             failure = _follow(child, on_progress)

@@ -96,6 +96,6 @@ def size_in_words(size_bytes: int) -> str:
     >>> size_in_words(117_100_000)
     '117.1 MB'
     """
-    if size_bytes < 100_000:
+    if size_bytes < 1_000_000:
         return f"{size_bytes / 1e3:.1f} kB"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:.2f} GB"

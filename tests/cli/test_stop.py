@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,23 @@ def test_a_stopped_job_says_how_it_goes_on_and_resume_makes_no_finished_scene_ag
     assert frames(door.folder / "film.mp4") == 12 * SCENE_FRAMES
     assert made.items() <= {path: path.stat().st_mtime_ns for path in door.home.rglob("clip.mp4")}.items()
     assert all(each["attempt"] == 1 for each in door.job(job["jobId"])["segments"])
+
+
+def test_ctrl_c_amid_an_encode_counts_as_no_failure(door: Door, clips: Path) -> None:
+    """A terminal sends Ctrl-C to every process of the command, so the encoder must not take it for its own end."""
+    stitching = door.start(
+        "stitch", clips / "one.mp4", clips / "two.mov", clips / "silent.mp4", "-o", "film.mp4", "--json"
+    )
+    next_line(stitching, having='"stitching"')
+    until(lambda: any((door.home / "objects" / ".parts").rglob("encoded*")))
+    os.killpg(stitching.pid, signal.SIGINT)
+    stitching.communicate(timeout=20)
+
+    [job] = door.jobs()
+    assert stitching.returncode == exits.INTERRUPTED
+    assert (job["state"], job["stitchError"]) == ("stitching", None)
+    door.ok("resume", job["jobId"])
+    assert frames(door.folder / "film.mp4") == 3 * 24
 
 
 def test_another_terminal_sees_a_running_job_and_its_cancel_stops_the_work_at_once(door: Door) -> None:

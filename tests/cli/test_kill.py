@@ -1,0 +1,116 @@
+"""kill -9 of the real program, again and again: the job ends, nothing finished is made again, no output is half there.
+
+The moments are drawn from a seed, over the whole life of the program: start-up, drawing, stitching, delivery. A machine
+under load shifts what the moments hit; what must hold, holds at all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import SCENE_FRAMES, SCENE_MS, Door, frames
+
+KILLS = 22
+SCENES = 24
+#: The latest moment of a kill, in seconds after the start; about as long as one film takes on two cores.
+LATEST_SECONDS = 2.0
+
+
+class Killer:
+    """Starts the program, kills it, and holds what it left against what must be so."""
+
+    def __init__(self, door: Door, seed: int, expected_frames: int) -> None:
+        self._door = door
+        self._chance = random.Random(seed)
+        self._frames = expected_frames
+        self._clips: dict[Path, tuple[int, int]] = {}
+        self.kills = 0
+
+    def run(self, output: str, *arguments: object) -> None:
+        """Start a command; kill it unless it ends before; check what is there."""
+        child = self._door.start(*arguments)
+        moment = self._chance.uniform(0.02, LATEST_SECONDS)
+        whole_group = self._chance.random() < 0.5
+        try:
+            said = child.communicate(timeout=moment)
+            assert child.returncode == 0, said
+        except subprocess.TimeoutExpired:
+            if whole_group:
+                os.killpg(child.pid, signal.SIGKILL)
+            else:
+                child.kill()
+            child.communicate()
+            self.kills += 1
+        self.check(output)
+
+    def check(self, output: str) -> None:
+        """Check that the film is whole or absent, and that no finished clip was touched."""
+        film = self._door.folder / output
+        if film.exists():
+            assert frames(film) == self._frames
+        clips = {
+            path: (path.stat().st_ino, path.stat().st_mtime_ns)
+            for path in (self._door.home / "objects").glob("*/jobs/*/segments/*/*/clip.mp4")
+        }
+        assert self._clips.items() <= clips.items(), "a finished clip was made again or lost"
+        self._clips = clips
+
+    def see_through(self, output: str, *arguments: object) -> str:
+        """Start a job and go on with it, killing all the while, until it is completed; give its id."""
+        while True:
+            jobs = self._jobs_of(output)
+            if not jobs:
+                self.run(output, *arguments, "-o", output)
+            elif jobs[0]["state"] == "completed" and (self._door.folder / output).exists():
+                assert len(jobs) == 1
+                return str(jobs[0]["jobId"])
+            else:
+                self.run(output, "resume", jobs[0]["jobId"])
+
+    def _jobs_of(self, output: str) -> list[dict[str, str]]:
+        if not (self._door.home / "longreel.db").exists():
+            return []
+        jobs = self._door.jobs()
+        return [job for job in jobs if job["projectId"].startswith(f"{Path(output).stem}-")]
+
+
+@pytest.mark.timeout(240)
+def test_whenever_the_program_is_killed_resume_finishes_the_film_and_makes_nothing_twice(door: Door) -> None:
+    killer = Killer(door, seed=20260101, expected_frames=SCENES * SCENE_FRAMES)
+    script = door.script(SCENES)
+
+    films = 0
+    while killer.kills < KILLS:
+        films += 1
+        output = f"film{films}.mp4"
+        job_id = killer.see_through(output, "make", script, "--scene-ms", SCENE_MS)
+
+        assert frames(door.folder / output) == SCENES * SCENE_FRAMES
+        job = door.job(job_id)
+        assert job["film"]["report"]["frameCount"] == SCENES * SCENE_FRAMES
+        assert [each["state"] for each in job["segments"]] == ["done"] * SCENES
+        made = list((door.home / "objects").glob(f"*/jobs/{job_id}/segments/*/*/clip.mp4"))
+        assert len(made) == SCENES, "each scene was made once"
+    assert door.ok("dead-letters", "list") == "There are no dead letters.\n"
+    assert not [path for path in door.folder.iterdir() if path.name.startswith(".")], "nothing is left beside the films"
+
+
+@pytest.mark.timeout(240)
+def test_a_kill_amid_an_encode_leaves_no_half_film_and_no_orphan(door: Door, clips: Path) -> None:
+    killer = Killer(door, seed=7, expected_frames=3 * 24)
+
+    films = 0
+    while killer.kills < 6:
+        films += 1
+        output = f"reel{films}.mp4"
+        killer.see_through(output, "stitch", clips / "one.mp4", clips / "two.mov", clips / "silent.mp4")
+        assert frames(door.folder / output) == 3 * 24
+    home = os.fsencode(door.home)
+    lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout.splitlines()
+    assert not [line for line in lines if home in line and b"gpu_job" in line], "the encoder died with its parent"
