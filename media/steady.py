@@ -38,6 +38,8 @@ _USUAL_RATES = tuple(
 )
 #: With fewer ticks a frame, rounding could hide a rate that really varies.
 _TICKS_PER_FRAME_MIN = 10
+#: Usual rates that are tried, the nearest to the measured one first.
+_NEIGHBOURS = 3
 #: Ticks a frame of the clock that is given instead, times the denominator of the rate.
 _FINE = 512
 
@@ -51,16 +53,24 @@ def steadied(track: Track) -> Track:
     if ticks < _TICKS_PER_FRAME_MIN:
         return track
     measured = track.timescale / ticks
-    rate = min(_USUAL_RATES, key=lambda usual: abs(usual - measured))
-    if not _is_rounded(starts, track.timescale / rate):
-        return track
+    # In a short clip, rounding can move the measured rate nearer to a neighbour such as 24 for 24000/1001.
+    nearest = sorted(_USUAL_RATES, key=lambda usual: abs(usual - measured))[:_NEIGHBOURS]
+    for rate in nearest:
+        if (turns := _turns(track, starts, rate)) is not None:
+            return _rewritten(track, turns, rate)
+    return track
+
+
+def _turns(track: Track, starts: Sequence[int], rate: Fraction) -> Sequence[int] | None:
+    """Give as which frame each sample is shown, in decoding order; None where the times do not fit the rate."""
+    interval = track.timescale / rate
+    if not _is_rounded(starts, interval):
+        return None
     if not track.compositions:
-        return _rewritten(track, range(track.sample_count), rate)
+        return range(track.sample_count)
     shown = [time - track.first_composition for time in map(add, starts, expand(track.compositions))]
-    turns = [round(time * rate / track.timescale) for time in shown]
-    if not _is_rounded(sorted(shown), track.timescale / rate) or len(set(turns)) != len(turns):
-        return track
-    return _rewritten(track, turns, rate)
+    turns = [round(time / interval) for time in shown]
+    return turns if _is_rounded(sorted(shown), interval) and len(set(turns)) == len(turns) else None
 
 
 def _is_rounded(times: Sequence[int], interval: Fraction) -> bool:

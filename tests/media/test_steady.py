@@ -66,6 +66,15 @@ def test_rounded_times_are_read_as_the_rate_that_they_mean(clip: FakeClip, rate:
         assert shown(found) == [time * 24 / rate for time in shown(exact)]
 
 
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(24000, 1001)])
+@pytest.mark.parametrize("frame_count", [3, 20, 61, 300])
+def test_neighbouring_rates_are_told_apart_or_both_fit(rate: Fraction, frame_count: int) -> None:
+    """Twenty frames of 24000/1001 in milliseconds measure nearer to 24, which fits none of them."""
+    track = coarse(FakeClip([5] * frame_count).movie()[0].video, rate, 1000)
+
+    assert steadied(track).interval is not None
+
+
 @given(st.lists(st.integers(300, 900), min_size=3, max_size=30))
 def test_times_that_really_vary_are_left_alone(durations: list[int]) -> None:
     track = FakeClip([9] * len(durations)).movie()[0].video
