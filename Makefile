@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CODE := events pipeline media functions adapters embedded gpu_job cli.py main.py
 
-.PHONY: demo test check bench constraints clean
+.PHONY: demo test shake check bench constraints clean
 
 demo: .venv/local  ## make a real film on this machine and say where it is
 	@mkdir -p demo
@@ -12,6 +12,9 @@ demo: .venv/local  ## make a real film on this machine and say where it is
 
 test: .venv/dev  ## all tests; those that need a program that is not here say how to get it
 	$(BIN)/pytest
+
+shake: .venv/dev  ## the property tests, with many more examples
+	$(BIN)/pytest --hypothesis-profile=shake tests/unit tests/media
 
 check: .venv/dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
