@@ -17,6 +17,7 @@ from embedded.run import watch as watch_it
 from embedded.submit import submit, take_out, taken_in
 from embedded.terminal import plain, print_json, say, say_error
 from embedded.words import counted, film_in_words, in_words, segment_noun
+from events.errors import LimitExceeded
 from pipeline.create import CLIP_GENERATOR
 from pipeline.limits import RESUMES_MAX
 from pipeline.records import Job, JobState
@@ -61,6 +62,8 @@ def _resumable(pipeline: Pipeline, job_id: str, *, as_json: bool) -> Iterator[No
     """Turn a stop by the user into words that say what is kept and how to go on."""
     try:
         yield
+    except LimitExceeded as exc:
+        raise LimitExceeded(f"{exc.message.rstrip('.')}. `longreel resume {job_id}` goes on") from exc
     except KeyboardInterrupt as exc:
         job = pipeline.services.jobs.load(job_id)
         if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from events.errors import (
     Unavailable,
     UnknownJob,
 )
+
+_log = logging.getLogger("longreel.cli")
 
 DONE = 0
 #: The job failed; or an error that is none of those below.
@@ -83,9 +86,11 @@ def errors_in_words(*, as_json: bool = False) -> Iterator[None]:
     except BrokenPipeError as exc:
         # Whoever read our output has gone, as `head` does; there is nobody to tell.
         raise SystemExit(DONE) from exc
+    except OSError as exc:
+        _log.error("command failed", exc_info=exc, extra={"action": "refused"})
+        raise SystemExit(_end("system", _refusal(exc), FAILED, as_json=as_json)) from exc
     except Exception as exc:
-        log = logging.getLogger("longreel.cli")
-        log.critical("command failed", exc_info=exc, extra={"action": "bug"})
+        _log.critical("command failed", exc_info=exc, extra={"action": "bug"})
         said = f"{type(exc).__name__}: {exc}".splitlines()[0]
         text = f"This is a mistake in Longreel ({said}). Details are in {_log_file()}; please report it with them."
         raise SystemExit(_end("bug", text, BUG, as_json=as_json)) from exc
@@ -97,6 +102,13 @@ def _end(code: str, sentence: str, exit_code: int, *, as_json: bool) -> int:
             print_json({"type": "error", "code": code, "message": sentence, "exitCode": exit_code})
     say_error(sentence)
     return exit_code
+
+
+def _refusal(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The disk is full. Free some space and run the same command again; a job that was begun can be resumed."
+    what = f"{error.filename}: " if error.filename else ""
+    return f"The system refused: {what}{error.strerror or error}. Details are in {_log_file()}."
 
 
 def _sentence(error: PipelineError) -> str:

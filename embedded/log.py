@@ -53,4 +53,6 @@ def log_to(home: Path) -> Path:
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    # A log that cannot be written must not fill the terminal with its own complaints.
+    logging.raiseExceptions = False
     return path

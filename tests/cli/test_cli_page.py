@@ -1,4 +1,4 @@
-"""docs/cli.md is what the program says of itself: `python -m tests.cli.test_cli_page` writes its generated part anew."""
+"""docs/cli.md is what the program says of itself; `python -m tests.cli.test_cli_page` writes its half of it anew."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ def test_every_parameter_has_a_help_text_that_is_a_sentence() -> None:
                 assert each.help.endswith("."), each.help
 
 
-def test_the_json_fields_on_the_page_are_those_that_come(finished: Door) -> None:
+def test_the_json_fields_on_the_page_are_those_that_come(door: Door) -> None:
     page = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     tables = {
         heading: set(re.findall(r"^\| `(\w+)` \|", body, re.MULTILINE))
         for heading, body in re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
     }
-    [job] = finished.jobs()
-    whole = finished.job(job["jobId"])
-    lines = finished.ok("make", "script.txt", "-o", "json.mp4", "--scene-ms", SCENE_MS, "--json").splitlines()
+    lines = door.ok("make", door.script(1), "-o", "json.mp4", "--scene-ms", SCENE_MS, "--json").splitlines()
+    [job] = door.jobs()
+    whole = door.job(job["jobId"])
     end = json.loads(lines[-1])
-    unknown = json.loads(finished.run("status", "job_unknown", "--json").stdout)
+    unknown = json.loads(door.run("status", "job_unknown", "--json").stdout)
 
     assert tables["A job"] == set(job)
     assert tables["A segment"] == set(whole["segments"][0])

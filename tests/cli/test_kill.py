@@ -17,9 +17,9 @@ import pytest
 from tests.cli.conftest import SCENE_FRAMES, SCENE_MS, Door, frames
 
 KILLS = 22
-SCENES = 24
+SCENES = 20
 #: The latest moment of a kill, in seconds after the start; about as long as one film takes on two cores.
-LATEST_SECONDS = 2.0
+LATEST_SECONDS = 1.8
 
 
 class Killer:
@@ -32,22 +32,23 @@ class Killer:
         self._clips: dict[Path, tuple[int, int]] = {}
         self.kills = 0
 
-    def run(self, output: str, *arguments: object) -> None:
-        """Start a command; kill it unless it ends before; check what is there."""
+    def run(self, output: str, *arguments: object) -> tuple[bool, str]:
+        """Start a command, kill it unless it ends before, and check; give whether it ended, and its output."""
         child = self._door.start(*arguments)
         moment = self._chance.uniform(0.02, LATEST_SECONDS)
         whole_group = self._chance.random() < 0.5
         try:
-            said = child.communicate(timeout=moment)
-            assert child.returncode == 0, said
+            said, complaint = child.communicate(timeout=moment)
+            assert (child.returncode, complaint) == (0, ""), said
         except subprocess.TimeoutExpired:
             if whole_group:
                 os.killpg(child.pid, signal.SIGKILL)
             else:
                 child.kill()
-            child.communicate()
+            said, _ = child.communicate()
             self.kills += 1
         self.check(output)
+        return child.returncode == 0, said
 
     def check(self, output: str) -> None:
         """Check that the film is whole or absent, and that no finished clip was touched."""
@@ -63,21 +64,24 @@ class Killer:
 
     def see_through(self, output: str, *arguments: object) -> str:
         """Start a job and go on with it, killing all the while, until it is completed; give its id."""
-        while True:
-            jobs = self._jobs_of(output)
-            if not jobs:
-                self.run(output, *arguments, "-o", output)
-            elif jobs[0]["state"] == "completed" and (self._door.folder / output).exists():
-                assert len(jobs) == 1
-                return str(jobs[0]["jobId"])
+        job_id, ended = None, False
+        while not ended:
+            if job_id is None:
+                ended, said = self.run(output, *arguments, "-o", output)
+                job_id = said.partition(":")[0] or self._job_of(output)
             else:
-                self.run(output, "resume", jobs[0]["jobId"])
+                ended, _ = self.run(output, "resume", job_id)
+        assert (self._door.folder / output).exists()
+        assert job_id is not None
+        return job_id
 
-    def _jobs_of(self, output: str) -> list[dict[str, str]]:
+    def _job_of(self, output: str) -> str | None:
+        """Give the id of a job whose maker was killed before it could say it; None where it was not even made."""
         if not (self._door.home / "longreel.db").exists():
-            return []
-        jobs = self._door.jobs()
-        return [job for job in jobs if job["projectId"].startswith(f"{Path(output).stem}-")]
+            return None
+        found = [job["jobId"] for job in self._door.jobs() if job["projectId"].startswith(f"{Path(output).stem}-")]
+        assert len(found) <= 1
+        return found[0] if found else None
 
 
 @pytest.mark.timeout(240)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,8 @@ def test_a_fitted_text_has_its_width(text: str, columns: int) -> None:
 @given(st.binary())
 def test_any_bytes_are_a_script_or_are_refused_in_words(content: bytes) -> None:
     for structured in (False, True):
-        try:
-            request = parse_script(content, "x", structured=structured)
-        except InvalidRequest as exc:
-            assert exc.message
-        else:
-            assert isinstance(request, dict)
+        with suppress(InvalidRequest):
+            assert isinstance(parse_script(content, "x", structured=structured), dict)
 
 
 _LINES = st.lists(st.text(st.characters(categories=["L", "N", "Zs"]), min_size=1).filter(str.strip), min_size=1)
