@@ -19,7 +19,7 @@ class LocalConfig:
     | LONGREEL_HOME | the user's data folder | database, objects, logs |
     | LONGREEL_FFMPEG | the one that came with pip | a system ffmpeg to encode with |
     | LONGREEL_WORKERS | the number of processors | cards and films made at once |
-    | LONGREEL_SYNCHRONOUS | NORMAL | FULL also survives a power cut, for an fsync a commit |
+    | LONGREEL_SYNCHRONOUS | FULL | NORMAL survives kill -9 only, not a power cut, and saves an fsync a commit |
     """
 
     home: Path
@@ -40,7 +40,7 @@ def read_config(environment: Mapping[str, str] | None = None, home: Path | None 
         InvalidRequest: a variable has a value that cannot be used; names it.
     """
     env = os.environ if environment is None else environment
-    synchronous = env.get("LONGREEL_SYNCHRONOUS", "NORMAL").upper()
+    synchronous = env.get("LONGREEL_SYNCHRONOUS", "FULL").upper()
     if synchronous not in {"NORMAL", "FULL"}:
         raise InvalidRequest("LONGREEL_SYNCHRONOUS", f"should be NORMAL or FULL, not {synchronous!r}")
     named = home or (Path(env["LONGREEL_HOME"]) if env.get("LONGREEL_HOME") else _home_of_the_user())

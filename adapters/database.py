@@ -30,7 +30,7 @@ class Database:
         synchronous: `NORMAL` survives kill -9; `FULL` also survives a power cut, and costs an fsync a commit.
     """
 
-    def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
+    def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self.path = path
         self._synchronous = synchronous
         self._of_thread = threading.local()

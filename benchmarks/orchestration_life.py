@@ -63,7 +63,7 @@ def resume() -> Resumed:
     """Kill an engine at 40 % of its work, start another, and see what it does."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        pipeline = open_engine(home, "NORMAL", worker=False)
+        pipeline = open_engine(home, "FULL", worker=False)
         jobs = [submit(pipeline, f"project_{number}", CRASH_SEGMENTS) for number in range(CRASH_JOBS)]
         total = CRASH_JOBS * CRASH_SEGMENTS
         with _engine(home) as doomed:

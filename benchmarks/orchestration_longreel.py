@@ -129,14 +129,14 @@ def _run(shape: Shape, synchronous: str) -> None:
 
 
 def _cold() -> None:
-    with tempfile.TemporaryDirectory() as folder, working(Path(folder), "NORMAL") as pipeline:
+    with tempfile.TemporaryDirectory() as folder, working(Path(folder), "FULL") as pipeline:
         create_job(pipeline.services, {"generator": "none", "prompts": [PROMPT]}, "benchmark")
         wait_until_completed(pipeline.adapters.database.path, 1)
         print("completed", flush=True)
 
 
 def _idle(seconds: float) -> None:
-    with tempfile.TemporaryDirectory() as folder, working(Path(folder), "NORMAL"):
+    with tempfile.TemporaryDirectory() as folder, working(Path(folder), "FULL"):
         time.sleep(1.0)
         watch = Stopwatch()
         time.sleep(seconds)
@@ -144,7 +144,7 @@ def _idle(seconds: float) -> None:
 
 
 def _work(home: Path, hold_seconds: float) -> None:
-    with working(home, "NORMAL", NoGenerator(hold_seconds=hold_seconds, ledger=home / "ledger.txt")):
+    with working(home, "FULL", NoGenerator(hold_seconds=hold_seconds, ledger=home / "ledger.txt")):
         print("working", flush=True)
         sys.stdin.read()
 

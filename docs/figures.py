@@ -62,9 +62,9 @@ def _stitch_row(row: Any) -> list[str]:
 
 #: A benchmark's setting → what the README calls it.
 _SETTINGS = {
-    "defaults": "as they come (Longreel NORMAL, Huey FULL)",
-    "FULL": "both FULL: an fsync a commit",
-    "NORMAL": "both NORMAL (Huey: set by hand)",
+    "defaults": "as they come (FULL; the tables beside Huey NORMAL)",
+    "FULL": "all FULL",
+    "NORMAL": "all NORMAL (Huey has to be changed for it)",
 }
 
 
