@@ -16,11 +16,12 @@ from embedded.run import deliver_if_asked, see_through
 from embedded.run import watch as watch_it
 from embedded.submit import submit, take_out, taken_in
 from embedded.terminal import plain, print_json, say, say_error
-from embedded.words import counted, film_in_words, in_words, segment_noun
+from embedded.words import counted, film_in_words, in_words
 from events.errors import LimitExceeded
 from pipeline.create import CLIP_GENERATOR
 from pipeline.limits import RESUMES_MAX
 from pipeline.records import Job, JobState
+from pipeline.view import segment_noun
 
 
 def make(pipeline: Pipeline, request: dict[str, Any], delivery: Delivery, *, as_json: bool) -> None:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from embedded.assembly import Pipeline
-from embedded.words import in_words, segment_note, segment_noun
+from embedded.words import in_words, segment_note
 from events.errors import PipelineError
 from pipeline.limits import RESUMES_MAX
 from pipeline.records import OPEN_SEGMENT_STATES, Job, JobState, SegmentState
+from pipeline.view import segment_noun
 
 #: Free space under which a film of average length may not fit. In bytes.
 FREE_BYTES_MIN = 1_000_000_000

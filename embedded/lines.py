@@ -8,9 +8,9 @@ from typing import Any
 from embedded.json_view import job_value, segment_value
 from embedded.pace import Pace
 from embedded.terminal import plain, print_json, say
-from embedded.words import counted, in_words, segment_noun
+from embedded.words import counted, in_words
 from pipeline.records import Job, JobState, Segment, SegmentState
-from pipeline.view import message_of
+from pipeline.view import message_of, segment_noun
 
 #: A line is due when the job is so many percent further, or after so long when it is further at all.
 LINE_EVERY_PERCENT = 10

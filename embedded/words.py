@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from adapters.given_clip import clip_name
 from embedded.terminal import plain
-from events.requests import Kind, SegmentSpec, Settings
+from events.requests import SegmentSpec, Settings
 from pipeline.records import Job, Segment, SegmentState
+from pipeline.view import segment_noun
 
 _STATE_MARKS = {
     SegmentState.PENDING: "·",
@@ -18,11 +19,6 @@ _STATE_MARKS = {
     SegmentState.SKIPPED: "−",
     SegmentState.CANCELLED: "✗",
 }
-
-
-def segment_noun(job: Job) -> str:
-    """Give what a segment of this job is called."""
-    return "Scene" if job.kind is Kind.LONG_FORM else "Clip"
 
 
 def counted(count: int, job: Job) -> str:

@@ -21,6 +21,7 @@ from pipeline import commands as order
 from pipeline import facts, limits, stitching
 from pipeline.records import Failure, Job, JobState, Segment, SegmentState, StitchWork, replace
 from pipeline.table import Ignore, Illegal, Move, Outcome
+from pipeline.view import left_out
 
 J = JobState
 Rule = Callable[[Job, Any, datetime, "SegmentChange | None"], Outcome]
@@ -82,15 +83,10 @@ def _count(job: Job, change: SegmentChange | None) -> Job:
 def _warnings(job: Job, change: SegmentChange) -> tuple[str, ...]:
     warnings = set(job.warnings)
     if change.before.state is SegmentState.SKIPPED:
-        warnings.discard(_left_out(change.before))
+        warnings.discard(left_out(job, change.before))
     if change.after.state is SegmentState.SKIPPED:
-        warnings.add(_left_out(change.after))
+        warnings.add(left_out(job, change.after))
     return tuple(sorted(warnings))
-
-
-def _left_out(segment: Segment) -> str:
-    reason = segment.error.message if segment.error else "no reason was given"
-    return f"Segment {segment.index + 1} is left out: {reason}"
 
 
 def _fail(job: Job, failure: Failure, now: datetime) -> Outcome:

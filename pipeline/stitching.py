@@ -13,6 +13,7 @@ from pipeline import facts, limits
 from pipeline.records import Failure, Film, Job, JobState, Segment, SegmentState, replace
 from pipeline.retry import GiveUp, after_failure
 from pipeline.table import Outcome
+from pipeline.view import left_out
 
 
 def begin(job: Job, now: datetime) -> Outcome:
@@ -159,7 +160,7 @@ def _leave_out(job: Job, bad: Segment, failure: Failure, now: datetime) -> Outco
         job,
         done_count=job.done_count - 1,
         skipped_count=job.skipped_count + 1,
-        warnings=tuple(sorted({*job.warnings, f"Segment {bad.index + 1} is left out: {failure.message}"})),
+        warnings=tuple(sorted({*job.warnings, left_out(job, segment)})),
         stitch=replace(job.stitch, claimed=False, operation=None, tries=0),
         wake_at=_wake(job, now, limits.REQUEST_PATIENCE),
     )

@@ -1,9 +1,9 @@
-"""What a person is told about a job: phase and message, from its state alone."""
+"""What a person is told about a job and its segments, from their documents alone."""
 
 from __future__ import annotations
 
 from events.requests import Kind
-from pipeline.records import Job, JobState
+from pipeline.records import Job, JobState, Segment
 
 
 def phase_of(job: Job) -> str:
@@ -28,3 +28,14 @@ def message_of(job: Job) -> str:
             return "Completed"
         case _:
             return job.error.message if job.error else str(job.state).capitalize()
+
+
+def segment_noun(job: Job) -> str:
+    """Give what people call a segment of this job."""
+    return "Scene" if job.kind is Kind.LONG_FORM else "Clip"
+
+
+def left_out(job: Job, segment: Segment) -> str:
+    """Give the warning about a segment that the film is made without."""
+    reason = segment.error.message if segment.error else "no reason was given"
+    return f"{segment_noun(job)} {segment.index + 1} is left out: {reason}"

@@ -74,7 +74,7 @@ def test_broken_clips_may_be_left_out_with_a_warning_each(door: Door, clips: Pat
     assert frames(door.folder / "film.mp4") == 2 * 24
     assert said.count("Warning: ") == 3
     for number, name in enumerate(BROKEN, 2):
-        assert f"Segment {number} is left out: read {name}: " in said
+        assert f"Clip {number} is left out: read {name}: " in said
     [job] = door.jobs()
     assert len(job["warnings"]) == 3
 

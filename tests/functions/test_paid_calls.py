@@ -239,7 +239,7 @@ def test_what_a_generator_refuses_for_good_is_left_out_where_the_request_allows_
 
     assert (job.state, job.done_count, job.skipped_count) == ("completed", 2, 1)
     assert shows(world, job_id) == [0, 2]
-    assert job.warnings == ("Segment 2 is left out: the prompt was refused",)
+    assert job.warnings == ("Scene 2 is left out: the prompt was refused",)
 
 
 def test_when_every_segment_is_left_out_there_is_no_film(any_world: World) -> None:

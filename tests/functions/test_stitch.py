@@ -203,7 +203,7 @@ def test_a_clip_that_cannot_be_stitched_is_left_out_where_the_request_allows_it(
     assert world.states(job_id) == ["done", "skipped", "done"]
     assert shows(world, job_id) == [0, 2]
     (warning,) = job.warnings
-    assert warning.startswith("Segment 2 is left out: ")
+    assert warning.startswith("Scene 2 is left out: ")
 
 
 def test_a_clip_that_cannot_be_stitched_fails_the_job_where_it_must_not_be_left_out(any_world: World) -> None:

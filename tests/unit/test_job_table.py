@@ -261,7 +261,7 @@ def test_a_clip_that_was_left_out_and_lands_after_all_does_not_set_the_chain_bac
     """Segment 0 was left out, segment 1 is done; segment 2 must start from segment 1, whatever comes late."""
     chain = a_job(daisy_chain=True, width=1, skipped_count=1, done_count=1, last_frame="gs://bucket/1.png")
     left_out = a_segment(S.SKIPPED)
-    chain = replace(chain, warnings=("Segment 1 is left out: the prompt was refused",))
+    chain = replace(chain, warnings=("Scene 1 is left out: the prompt was refused",))
 
     decided = answer(chain, left_out, facts.SegmentDone(0, 1, clip_of(0, 1), "gs://bucket/0.png"))
 
@@ -276,7 +276,7 @@ def test_a_segment_that_is_left_out_is_told_in_a_warning() -> None:
     decided = answer(a_job(on_segment_failure=SKIP), a_segment(S.GENERATING), event)
 
     assert decided.job is not None
-    assert decided.job.warnings == ("Segment 1 is left out: the prompt was refused",)
+    assert decided.job.warnings == ("Scene 1 is left out: the prompt was refused",)
 
 
 def test_a_film_of_nothing_is_refused() -> None:
@@ -439,7 +439,7 @@ def test_a_bad_clip_is_left_out_where_the_job_allows_it_and_another_is_there(
     assert decided.job is not None
     assert (decided.segment is not None) is left_out
     assert (decided.job.done_count == done_count - 1) is left_out
-    assert decided.job.warnings == (("Segment 1 is left out: cut short",) if left_out else ())
+    assert decided.job.warnings == (("Scene 1 is left out: cut short",) if left_out else ())
 
 
 @pytest.mark.parametrize(
