@@ -14,7 +14,9 @@ import pytest
 
 from docs.figures import figures
 from docs.marked import filled
+from docs.samples import PAGE, samples
 from embedded.exits import MEANINGS
+from events.messages import Topic
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -71,6 +73,13 @@ def test_every_make_target_that_the_readme_names_is_there_and_ci_calls_the_same(
 
 def test_every_figure_of_the_readme_was_measured_by_the_benchmarks() -> None:
     assert filled(README, "figures", figures()) == README, "run: python -m docs.figures --write"
+
+
+def test_the_page_of_messages_shows_the_samples_that_the_tests_read_and_names_every_topic() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert filled(page, "sample", samples()) == page, "run: python -m docs.samples --write"
+    assert all(f"`{topic}`" in page for topic in Topic)
 
 
 def test_the_readmes_folder_table_is_the_tree() -> None:
