@@ -149,11 +149,23 @@ class DiskObjectStore:
                 raise PreconditionFailed(f"write {uri}: its generation is {generation}, not {if_generation}")
             _set_generation(part, generation + 1)
             part.replace(target)
+        self._keep_name(target)
         info = self.stat(uri)
         assert info is not None
         if self._on_finalize is not None:
             self._on_finalize(info)
         return info
+
+    def _keep_name(self, target: Path) -> None:
+        """Make a new name survive a power cut: it stands in its folder, and the folder perhaps in a new one too."""
+        for folder in target.parents:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            if folder == self.root:
+                break
 
     def take_in(self, source: Path, uri: str) -> ObjectInfo:
         """Make a user's file an object: by a hard link where the file system allows it, else by a copy.
