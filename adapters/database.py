@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from events.errors import PipelineError
 BUSY_TIMEOUT_MS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class _OfThread:
     connection: sqlite3.Connection
     transaction: Transaction
@@ -71,10 +72,19 @@ class Database:
     def _mine(self) -> _OfThread:
         mine: _OfThread | None = getattr(self._of_thread, "mine", None)
         if mine is None:
-            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            # Used by this thread alone; another may collect it as garbage, and then has to close it.
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+            )
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            except BaseException:
+                connection.close()
+                raise
             mine = self._of_thread.mine = _OfThread(connection, Transaction(connection))
+            # A thread that ends without `close` leaves no open file behind. Closing twice is nothing.
+            weakref.finalize(mine, connection.close)
         return mine
 
     def _create(self, connection: sqlite3.Connection) -> None:

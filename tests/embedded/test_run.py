@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_a_worker_that_can_take_no_messages_ends_the_command_with_the_reason(tmp
     home = Home(tmp_path)
     with home.open(worker=True) as pipeline:
         job_id = submit(pipeline, "project", 2).job_id
-        with sqlite3.connect(pipeline.adapters.database.path) as other:
+        with closing(sqlite3.connect(pipeline.adapters.database.path)) as other:
             other.execute("ALTER TABLE messages RENAME TO mislaid")
 
         with pytest.raises(PipelineError, match="no such table"):
