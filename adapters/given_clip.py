@@ -9,7 +9,8 @@ from events.clip import Clip
 from events.errors import InvalidRequest, NotFound
 from events.names import parse_uri
 from events.requests import PromptSpec, Settings
-from pipeline.object_port import ObjectInfo, ObjectStore
+from pipeline.object_port import ObjectStore
+from pipeline.object_reader import ObjectReader
 from pipeline.work_ports import ClipReady, Gone, RenderOrder
 
 #: What the door puts before a file's own name, so that two clips of one name are two objects.
@@ -27,17 +28,6 @@ def clip_name(uri: str) -> str:
     name = parse_uri(uri).name
     numbered = _NUMBERED_UPLOAD.fullmatch(name)
     return numbered[1] if numbered else name.rsplit("/", 1)[-1]
-
-
-class _Reader:
-    """One version of an object, as `media/` reads it."""
-
-    def __init__(self, objects: ObjectStore, info: ObjectInfo) -> None:
-        self._objects, self._info = objects, info
-        self.size_bytes = info.size_bytes
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._objects.read(self._info.uri, offset, length, generation=self._info.generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ class GivenClipGenerator:
             Clip(
                 uri=given.clip,
                 generation=info.generation,
-                facts=probe(_Reader(self.objects, info), clip_name(given.clip)),
+                facts=probe(ObjectReader(self.objects, info), clip_name(given.clip)),
             )
         )
 

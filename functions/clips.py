@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from events.clip import Clip
 from events.errors import PreconditionFailed
 from events.names import LAST_FRAME, SegmentObject, parse_object_name, parse_uri, segment_prefix
-from functions.object_reader import ObjectReader
 from functions.services import Services
 from pipeline.object_port import ObjectInfo
+from pipeline.object_reader import ObjectReader
 
 
 @dataclass(frozen=True, slots=True)
