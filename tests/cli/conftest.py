@@ -128,6 +128,14 @@ def frames(film: Path) -> int:
         return count
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _hears_ctrl_c() -> Iterator[None]:
+    """A shell tells what runs in its background to ignore Ctrl-C, and the programs under test would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     door = Door(tmp_path)
