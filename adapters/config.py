@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,142 @@ def read_config(environment: Mapping[str, str] | None = None, home: Path | None 
     return LocalConfig(
         home=named.expanduser().absolute(),
         ffmpeg=env.get("LONGREEL_FFMPEG") or None,
-        workers=_workers(env),
+        workers=_number(env, "LONGREEL_WORKERS", os.cpu_count() or 1, 64),
         synchronous=synchronous,
     )
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    """What the cloud's functions can be told.
+
+    | variable | default | meaning |
+    |---|---|---|
+    | GOOGLE_CLOUD_PROJECT | must be given | the project that everything is in |
+    | LONGREEL_BUCKET | must be given | the bucket that clips and films go to |
+    | LONGREEL_REGION | us-central1 | where the Transcoder API and the Cloud Run jobs run |
+    | LONGREEL_VERTEX_LOCATION | us-central1 | where Veo runs; Omni knows only `global` |
+    | LONGREEL_VEO_MODEL | veo-3.1-fast-generate-001 | the Veo model of requests that name none |
+    | LONGREEL_OMNI_MODEL | gemini-omni-1.2-flash | the Omni model of requests that name none |
+    | LONGREEL_TRANSCODER | on | `off` takes the Transcoder API out of the routes |
+    | LONGREEL_GPU_JOB | none | name of the Cloud Run job with an L4; none takes it out of the routes |
+    | LONGREEL_CPU_JOB | none | name of the Cloud Run job without a card; none takes it out of the routes |
+    | LONGREEL_TOPIC_PREFIX | none | what every topic's name begins with, such as `staging-` |
+    | LONGREEL_JOBS_COLLECTION | videoJobs | the Firestore collection of jobs |
+    | LONGREEL_FIRESTORE_DATABASE | (default) | the Firestore database |
+    | LONGREEL_ACTIVE_JOBS_MAX | 3 | active jobs that one user may have |
+    | LONGREEL_DELIVERY_ATTEMPTS_MAX | 10 | failed deliveries of a message before it becomes a dead letter |
+    | LONGREEL_APP_CHECK | off | `on` refuses callers without a valid App Check token |
+    | LONGREEL_EMULATED | off | `on` allows the emulator variables and endpoints below; never in production |
+    | FIRESTORE_EMULATOR_HOST | none | host:port of the Firestore emulator |
+    | PUBSUB_EMULATOR_HOST | none | host:port of the Pub/Sub emulator |
+    | STORAGE_EMULATOR_HOST | none | http://host:port that speaks Cloud Storage |
+    | FIREBASE_AUTH_EMULATOR_HOST | none | takes unsigned ID tokens |
+    | LONGREEL_VERTEX_ENDPOINT | none | http://host:port that speaks Vertex |
+    | LONGREEL_TRANSCODER_ENDPOINT | none | http://host:port that speaks the Transcoder API |
+    | LONGREEL_RUN_ENDPOINT | none | http://host:port that speaks the Cloud Run API |
+    """
+
+    project: str
+    bucket: str
+    region: str = "us-central1"
+    vertex_location: str = "us-central1"
+    veo_model: str = "veo-3.1-fast-generate-001"
+    omni_model: str = "gemini-omni-1.2-flash"
+    transcoder: bool = True
+    gpu_job: str | None = None
+    cpu_job: str | None = None
+    topic_prefix: str = ""
+    jobs_collection: str = "videoJobs"
+    firestore_database: str = "(default)"
+    #: At least 1.
+    active_jobs_max: int = 3
+    #: At least 1.
+    delivery_attempts_max: int = 10
+    app_check: bool = False
+    emulated: bool = False
+    #: `http://host:port` each; None for Google's own.
+    vertex_endpoint: str | None = None
+    transcoder_endpoint: str | None = None
+    run_endpoint: str | None = None
+
+
+_EMULATORS = (
+    "FIRESTORE_EMULATOR_HOST",
+    "PUBSUB_EMULATOR_HOST",
+    "STORAGE_EMULATOR_HOST",
+    "FIREBASE_AUTH_EMULATOR_HOST",
+    "LONGREEL_VERTEX_ENDPOINT",
+    "LONGREEL_TRANSCODER_ENDPOINT",
+    "LONGREEL_RUN_ENDPOINT",
+)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+
+
+def is_cloud(environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment asks for Google's cloud rather than for a home on this machine."""
+    return bool((os.environ if environment is None else environment).get("LONGREEL_BUCKET"))
+
+
+def read_cloud_config(environment: Mapping[str, str] | None = None) -> CloudConfig:
+    """Read the configuration of the cloud's functions.
+
+    Raises:
+        InvalidRequest: a variable is missing or has a value that cannot be used; names it.
+    """
+    env = os.environ if environment is None else environment
+    emulated = _switch(env, "LONGREEL_EMULATED", default=False)
+    if not emulated and (found := [name for name in _EMULATORS if env.get(name)]):
+        raise InvalidRequest(found[0], "is only for emulators; remove it, or set LONGREEL_EMULATED=on on a laptop")
+    return CloudConfig(
+        project=_needed(env, "GOOGLE_CLOUD_PROJECT"),
+        bucket=_bucket(env),
+        region=env.get("LONGREEL_REGION") or CloudConfig.region,
+        vertex_location=env.get("LONGREEL_VERTEX_LOCATION") or CloudConfig.vertex_location,
+        veo_model=env.get("LONGREEL_VEO_MODEL") or CloudConfig.veo_model,
+        omni_model=env.get("LONGREEL_OMNI_MODEL") or CloudConfig.omni_model,
+        transcoder=_switch(env, "LONGREEL_TRANSCODER", default=True),
+        gpu_job=env.get("LONGREEL_GPU_JOB") or None,
+        cpu_job=env.get("LONGREEL_CPU_JOB") or None,
+        topic_prefix=env.get("LONGREEL_TOPIC_PREFIX", ""),
+        jobs_collection=env.get("LONGREEL_JOBS_COLLECTION") or CloudConfig.jobs_collection,
+        firestore_database=env.get("LONGREEL_FIRESTORE_DATABASE") or CloudConfig.firestore_database,
+        active_jobs_max=_number(env, "LONGREEL_ACTIVE_JOBS_MAX", CloudConfig.active_jobs_max, 1000),
+        delivery_attempts_max=_number(env, "LONGREEL_DELIVERY_ATTEMPTS_MAX", CloudConfig.delivery_attempts_max, 100),
+        app_check=_switch(env, "LONGREEL_APP_CHECK", default=False),
+        emulated=emulated,
+        vertex_endpoint=env.get("LONGREEL_VERTEX_ENDPOINT") or None,
+        transcoder_endpoint=env.get("LONGREEL_TRANSCODER_ENDPOINT") or None,
+        run_endpoint=env.get("LONGREEL_RUN_ENDPOINT") or None,
+    )
+
+
+def _needed(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name)
+    if not value:
+        raise InvalidRequest(name, "must be given; docs/configuration.md says what it is")
+    return value
+
+
+def _bucket(env: Mapping[str, str]) -> str:
+    name = _needed(env, "LONGREEL_BUCKET")
+    if not _BUCKET.fullmatch(name):
+        raise InvalidRequest("LONGREEL_BUCKET", f"should be the bare name of a bucket, not {name!r}")
+    return name
+
+
+def _switch(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = env.get(name) or ("on" if default else "off")
+    if value not in {"on", "off"}:
+        raise InvalidRequest(name, f"should be on or off, not {value!r}")
+    return value == "on"
+
+
+def _number(env: Mapping[str, str], name: str, default: int, largest: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= largest:
+        raise InvalidRequest(name, f"should be a number from 1 to {largest}, not {text!r}")
+    return int(text)
 
 
 def _home_of_the_user() -> Path:
@@ -57,10 +191,3 @@ def _home_of_the_user() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("longreel")
-
-
-def _workers(env: Mapping[str, str]) -> int:
-    text = env.get("LONGREEL_WORKERS") or str(os.cpu_count() or 1)
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise InvalidRequest("LONGREEL_WORKERS", f"should be a number from 1 to 64, not {text!r}")
-    return int(text)

@@ -11,7 +11,7 @@ from events.names import parse_uri
 from events.requests import PromptSpec, Settings
 from pipeline.object_port import ObjectStore
 from pipeline.object_reader import ObjectReader
-from pipeline.work_ports import ClipReady, Gone, RenderOrder
+from pipeline.work_ports import ClipReady, Gone, Quote, RenderOrder
 
 #: What the door puts before a file's own name, so that two clips of one name are two objects.
 _NUMBERED_UPLOAD = re.compile(r"uploads/[0-9a-f]+/\d{3,}-(.+)", re.DOTALL)
@@ -41,7 +41,7 @@ class GivenClipGenerator:
         """Give True: looking at a clip twice costs nothing."""
         return True
 
-    def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
         """Refuse prompts."""
         raise InvalidRequest("generator", "'clip' is for given clips; send `clips` instead of `prompts`")
 

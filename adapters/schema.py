@@ -19,7 +19,8 @@ CREATE INDEX jobs_by_age ON jobs (created_at);
 CREATE TABLE segments (
     job_id TEXT NOT NULL, position INTEGER NOT NULL, updated_at INTEGER NOT NULL, state TEXT NOT NULL,
     attempt INTEGER NOT NULL, tries INTEGER NOT NULL, claimed_at INTEGER, operation TEXT, not_before INTEGER,
-    waiting_quota INTEGER NOT NULL, clip TEXT, error TEXT, price_micro_usd INTEGER NOT NULL, wake_at INTEGER,
+    waiting_quota INTEGER NOT NULL, clip TEXT, error TEXT, price_micro_usd INTEGER NOT NULL,
+    wasted_micro_usd INTEGER NOT NULL, wake_at INTEGER,
     PRIMARY KEY (job_id, position)
 ) WITHOUT ROWID;
 CREATE INDEX segments_by_wake ON segments (wake_at) WHERE wake_at IS NOT NULL;
@@ -28,7 +29,7 @@ CREATE TABLE specs (
     job_id TEXT NOT NULL, position INTEGER NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (job_id, position)
 ) WITHOUT ROWID;
 CREATE TABLE locks (
-    project_id TEXT NOT NULL, kind TEXT NOT NULL, job_id TEXT NOT NULL, PRIMARY KEY (project_id, kind)
+    scope TEXT NOT NULL, kind TEXT NOT NULL, job_id TEXT NOT NULL, PRIMARY KEY (scope, kind)
 ) WITHOUT ROWID;
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL, topic TEXT NOT NULL, body TEXT NOT NULL,

@@ -41,7 +41,7 @@ _SELECT_JOB = f"SELECT {JOB_FIXED}, {JOB_CHANGING} FROM jobs"
 _SELECT_SEGMENT = f"SELECT job_id, position, spec, {SEGMENT_CHANGING} FROM segments JOIN specs USING (job_id, position)"
 _SELECT_ONE_JOB = f"{_SELECT_JOB} WHERE job_id = ?"
 _SELECT_ONE_SEGMENT = f"{_SELECT_SEGMENT} WHERE job_id = ? AND position = ?"
-_SELECT_LOCK_HOLDER = "SELECT job_id FROM locks WHERE project_id = ? AND kind = ?"
+_SELECT_LOCK_HOLDER = "SELECT job_id FROM locks WHERE scope = ? AND kind = ?"
 _INSERT_JOB = f"INSERT INTO jobs ({JOB_FIXED}, {JOB_CHANGING}) VALUES ({_marks(JOB_FIXED + ',' + JOB_CHANGING)})"
 _UPDATE_JOB = f"UPDATE jobs SET {_sets(JOB_CHANGING)} WHERE job_id = ?"
 _INSERT_SEGMENT = (
@@ -49,7 +49,7 @@ _INSERT_SEGMENT = (
 )
 _UPDATE_SEGMENT = f"UPDATE segments SET {_sets(SEGMENT_CHANGING)} WHERE job_id = ? AND position = ?"
 _INSERT_SPEC = "INSERT INTO specs (job_id, position, spec) VALUES (?, ?, ?)"
-_SET_LOCK = "INSERT OR REPLACE INTO locks (project_id, kind, job_id) VALUES (?, ?, ?)"
+_SET_LOCK = "INSERT OR REPLACE INTO locks (scope, kind, job_id) VALUES (?, ?, ?)"
 
 
 class SqliteJobStore:
@@ -77,7 +77,7 @@ class SqliteJobStore:
             transaction.executemany(_INSERT_SPEC, [(each.job_id, each.index, each.spec) for each in segments])
             rows = [(each.job_id, each.index, *segment_changing(each)) for each in segments]
             transaction.executemany(_INSERT_SEGMENT, rows)
-            transaction.execute(_SET_LOCK, (job.project_id, job.kind.value, job.job_id))
+            transaction.execute(_SET_LOCK, (job.scope, job.kind.value, job.job_id))
         return Created(job, fresh=True, superseded=superseded)
 
     def transact(self, job_id: str, segment_index: int | None, decide: Decide) -> Committed:
@@ -122,10 +122,18 @@ class SqliteJobStore:
             return [Overdue(job_id, position) for job_id, position, _ in rows]
 
     def jobs(
-        self, *, project_id: str | None = None, states: frozenset[JobState] | None = None, limit: int = 100
+        self,
+        *,
+        project_id: str | None = None,
+        user_id: str | None = None,
+        states: frozenset[JobState] | None = None,
+        limit: int = 100,
     ) -> list[Job]:
         """Read jobs, the newest first."""
         query, values = f"{_SELECT_JOB} WHERE TRUE", list[object]()
+        if user_id is not None:
+            query += " AND user_id = ?"
+            values.append(user_id)
         if project_id is not None:
             query += " AND project_id = ?"
             values.append(project_id)
@@ -169,10 +177,10 @@ class SqliteJobStore:
         if holder is not None and holder.active and holder.job_id != job.job_id:
             text = f"project {job.project_id!r} has {holder.job_id}, which is {holder.state}"
             raise AlreadyRunning(f"resume {job.job_id}: {text}; wait for it or cancel it", holder.job_id)
-        transaction.execute(_SET_LOCK, (job.project_id, job.kind.value, job.job_id))
+        transaction.execute(_SET_LOCK, (job.scope, job.kind.value, job.job_id))
 
     def _lock_holder(self, transaction: Transaction, job: Job) -> Job | None:
-        row = transaction.execute(_SELECT_LOCK_HOLDER, (job.project_id, job.kind.value)).fetchone()
+        row = transaction.execute(_SELECT_LOCK_HOLDER, (job.scope, job.kind.value)).fetchone()
         return None if row is None else self._job(transaction, row[0])
 
     def _job(self, transaction: Transaction, job_id: str) -> Job:

@@ -32,7 +32,7 @@ JOB_CHANGING = (
 )
 SEGMENT_CHANGING = (
     "updated_at, state, attempt, tries, claimed_at, operation, not_before, waiting_quota, clip, error,"
-    " price_micro_usd, wake_at"
+    " price_micro_usd, wasted_micro_usd, wake_at"
 )
 
 
@@ -138,6 +138,7 @@ def segment_changing(segment: Segment) -> Row:
         segment.clip.to_json() if segment.clip else None,
         _failure_text(segment.error),
         segment.price_micro_usd,
+        segment.wasted_micro_usd,
         to_ms(segment.wake_at),
     )
 
@@ -159,7 +160,8 @@ def read_segment(row: Row) -> Segment:
         clip=Clip.from_json(row[11]) if row[11] else None,
         error=_failure(row[12]),
         price_micro_usd=row[13],
-        wake_at=from_ms(row[14]),
+        wasted_micro_usd=row[14],
+        wake_at=from_ms(row[15]),
     )
 
 
@@ -176,14 +178,16 @@ def _failure(text: str | None) -> Failure | None:
 
 
 def _route_text(route: Route | None) -> str | None:
-    return json.dumps([route.stitcher, route.reason, route.price_micro_usd, route.losers]) if route else None
+    if route is None:
+        return None
+    return json.dumps([route.stitcher, route.reason, route.price_micro_usd, route.losers, route.warnings])
 
 
 def _route(text: str | None) -> Route | None:
     if not text:
         return None
-    stitcher, reason, price, losers = json.loads(text)
-    return Route(stitcher, reason, price, tuple(losers))
+    stitcher, reason, price, losers, warnings = json.loads(text)
+    return Route(stitcher, reason, price, tuple(losers), tuple(warnings))
 
 
 def _film_text(film: Film | None) -> str | None:

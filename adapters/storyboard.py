@@ -13,7 +13,7 @@ from events.messages import LocalRender, Topic
 from events.names import SegmentObject, parse_object_name, parse_uri
 from events.requests import AspectRatio, PromptSpec, Resolution, Settings
 from pipeline.commands import Outgoing
-from pipeline.work_ports import Gone, RenderOrder, Running, Started, Stopped
+from pipeline.work_ports import Gone, Quote, RenderOrder, Running, Started, Stopped
 
 #: Frames a second of every card. Source: Veo and Omni make 24, so the preview moves like the film will.
 FRAME_RATE = Fraction(24)
@@ -51,12 +51,13 @@ class StoryboardGenerator:
         """Give True: a card costs nothing and is drawn the same again."""
         return True
 
-    def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
-        """Refuse what no card can show."""
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
+        """Refuse what no card can show; a card is free."""
         if settings.model is not None:
             raise InvalidRequest("model", "the storyboard generator has no models; leave it out")
         if scene.start_image is not None:
             raise InvalidRequest(f"{field}.startImage", "the storyboard generator starts from no picture; leave it out")
+        return Quote()
 
     def submit(self, order: RenderOrder) -> Started:
         """Queue one card; giving the same order twice draws one card."""

@@ -28,7 +28,7 @@ from functions.api import create_job
 from pipeline.commands import Outgoing
 from pipeline.create import new_job
 from pipeline.records import Job, Route, Segment
-from pipeline.work_ports import ClipReady, FilmReady, Gone, RenderOrder
+from pipeline.work_ports import ClipReady, FilmReady, Gone, Quote, RenderOrder
 
 _FACTS = ClipFacts(container="mp4", size_bytes=1, duration_ms=1000, width_px=1280, height_px=720, video_codec="h264")
 _REPORT = StitchReport(frame_count=1, duration_ms=1000, width_px=1280, height_px=720, size_bytes=1, sound="none")
@@ -44,8 +44,9 @@ class NoGenerator:
     hold_seconds: float = 0.0
     ledger: Path | None = None
 
-    def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
-        """Refuse nothing."""
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
+        """Refuse nothing; nothing costs anything."""
+        return Quote()
 
     def submit(self, order: RenderOrder) -> ClipReady:
         """Give a clip that nobody made."""

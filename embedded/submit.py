@@ -52,7 +52,7 @@ def submit(pipeline: Pipeline, value: dict[str, Any], delivery: Delivery) -> tup
     if request.request_id is None:
         job_id = pipeline.services.new_job_id()
     else:
-        job_id = job_id_of_request(request.project_id, request.kind, request.request_id)
+        job_id = job_id_of_request(USER, request.project_id, request.kind, request.request_id)
     is_new = not _exists(pipeline, job_id)
     if is_new:
         # A repeated request is not refused here: the file may be its own film.

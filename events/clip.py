@@ -50,8 +50,8 @@ class Join(WireModel):
     clip_index: int = Field(ge=1)
     #: Where the clip's first frame is shown, milliseconds from the film's start, rounded to nearest.
     at_ms: int = Field(ge=0)
-    #: How much later (positive) or earlier its sound plays than in the clip itself, in microseconds.
-    skew_us: int
+    #: How much later (positive) or earlier its sound plays than in the clip itself, in microseconds; None if unknown.
+    skew_us: int | None = None
 
 
 class StitchReport(WireModel):

@@ -10,6 +10,7 @@
     ├── BadMedia            a file that is not a usable clip; permanent, says what the file is instead
     ├── RenderFailed        a generator said no; permanent unless it says otherwise
     ├── StitchFailed        the stitch said no; permanent unless it says otherwise
+    ├── NotAllowed          somebody may not do this: a user, or our own service account; permanent
     ├── NotFound            an object that should be there is not; permanent
     ├── PreconditionFailed  somebody else wrote first; permanent for this attempt
     ├── LimitExceeded       more than this machine, user or project may have; permanent
@@ -112,6 +113,12 @@ class StitchFailed(PipelineError):
         super().__init__(message, code=code, retryable=retryable)
         #: The segment (0-based) whose clip is to blame; None when no single one is.
         self.segment_index = segment_index
+
+
+class NotAllowed(PipelineError):
+    """A user, or our own service account, may not do this."""
+
+    code = "permission_denied"
 
 
 class NotFound(PipelineError):

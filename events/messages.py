@@ -19,10 +19,18 @@ class Topic(StrEnum):
     SEGMENT_DONE = "segment_done"
     STITCH_REQUESTED = "stitch_requested"
     OBJECT_FINALIZED = "object_finalized"
+    #: Cloud only: the Transcoder API reports that a job of its own ended.
+    TRANSCODER_REPORTS = "transcoder_reports"
+    #: Cloud only: Cloud Scheduler's minute.
+    SWEEP = "sweep"
     #: Embedded mode only: draw one storyboard card; slow work, done beside the handlers.
     LOCAL_RENDER = "local_render"
     #: Embedded mode only: make one film; slow work, done beside the handlers.
     LOCAL_STITCH = "local_stitch"
+
+
+#: Where the cloud puts what could not be handled, with its reason; nobody listens but people.
+DEAD_LETTERS = "dead_letters"
 
 
 class Message(WireModel):
@@ -77,6 +85,34 @@ class ObjectFinalized(Message):
     size: int = Field(ge=0)
 
 
+class TranscoderError(WireModel):
+    """Why a Transcoder job failed; google.rpc.Status."""
+
+    code: int = 0
+    message: str = ""
+    details: list[dict[str, object]] = Field(default_factory=list)
+
+
+class TranscoderJob(WireModel):
+    """A Transcoder job that ended."""
+
+    #: `projects/…/locations/…/jobs/…`.
+    name: str
+    #: `SUCCEEDED` or `FAILED`.
+    state: str
+    error: TranscoderError | None = None
+
+
+class TranscoderReport(Message):
+    """What the Transcoder API publishes when a job of its own ends; the fields are its own."""
+
+    job: TranscoderJob
+
+
+class Sweep(Message):
+    """Look at everything that is overdue."""
+
+
 class LocalRender(JobMessage):
     """Draw this storyboard card."""
 
@@ -107,6 +143,8 @@ MODEL_OF_TOPIC: dict[Topic, type[Message]] = {
     Topic.SEGMENT_DONE: SegmentDone,
     Topic.STITCH_REQUESTED: StitchRequested,
     Topic.OBJECT_FINALIZED: ObjectFinalized,
+    Topic.TRANSCODER_REPORTS: TranscoderReport,
+    Topic.SWEEP: Sweep,
     Topic.LOCAL_RENDER: LocalRender,
     Topic.LOCAL_STITCH: LocalStitch,
 }

@@ -120,7 +120,7 @@ def _is_plain(name: str) -> bool:
     )
 
 
-def job_id_of_request(project_id: str, kind: str, request_id: str) -> str:
-    """Give the id that the same request always gets, so that asking twice makes one job."""
-    digest = hashlib.sha256("\x00".join((project_id, kind, request_id)).encode()).hexdigest()
+def job_id_of_request(user_id: str, project_id: str, kind: str, request_id: str) -> str:
+    """Give the id that the same request of the same user always gets, so that asking twice makes one job."""
+    digest = hashlib.sha256("\x00".join((user_id, project_id, kind, request_id)).encode()).hexdigest()
     return f"job_{digest[:24]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from events.clip import Clip
 from events.wire import SCHEMA_VERSION, WireModel
@@ -42,11 +42,26 @@ class Compression(StrEnum):
     SMALL = "small"
 
 
+class Engine(StrEnum):
+    """What can make the film."""
+
+    #: A new index over the old bytes; no frame is encoded.
+    SPLICE = "splice"
+    #: Google's Transcoder API.
+    TRANSCODER = "transcoder"
+    #: The encoding program with an NVENC card, on Cloud Run.
+    GPU = "gpu"
+    #: The encoding program without a card: on Cloud Run, or on this machine.
+    CPU = "cpu"
+
+
 class PlannedClip(Clip):
     """One clip of the film, in order; another generation of its object is refused."""
 
     #: Index of the segment that it came from; indexes rise but may have gaps where a clip was skipped.
     segment_index: int = Field(ge=0)
+    #: Only so much of it is shown, from its start, to the nearest clean cut; None for all of it.
+    keep_ms: int | None = Field(default=None, ge=1)
 
 
 class StitchPlan(WireModel):
@@ -61,6 +76,10 @@ class StitchPlan(WireModel):
     orientation: Orientation = Orientation.SOURCE
     fit: Fit = Fit.PAD
     compression: Compression = Compression.OPTIMIZED
+    #: The only engine that may make it; None for the cheapest that can.
+    engine: Engine | None = None
+    #: When its job has failed; None where nothing says.
+    deadline_at: AwareDatetime | None = None
     #: `gs://bucket/object` of the film and of its StitchReport.
     output_uri: str
     report_uri: str

@@ -32,7 +32,7 @@ def create_job(services: Services, value: object, user_id: str) -> Created:
     request = read_request(value)
     check(services, request)
     now = services.clock.now()
-    job_id = _job_id(services, request)
+    job_id = _job_id(services, request, user_id)
     job, segments = new_job(request, job_id=job_id, user_id=user_id, now=now)
 
     def supersede(other: Job) -> Decision:
@@ -96,7 +96,7 @@ def _carry_out(services: Services, committed: Committed) -> None:
         drive(services, committed.job.job_id, event)
 
 
-def _job_id(services: Services, request: Request) -> str:
+def _job_id(services: Services, request: Request, user_id: str) -> str:
     if request.request_id is None:
         return services.new_job_id()
-    return job_id_of_request(request.project_id, request.kind, request.request_id)
+    return job_id_of_request(user_id, request.project_id, request.kind, request.request_id)

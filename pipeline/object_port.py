@@ -15,6 +15,8 @@ class ObjectInfo:
     uri: str
     generation: int
     size_bytes: int
+    #: CRC-32C of the content, where the store keeps it.
+    crc32c: int | None = None
 
 
 class ObjectStore(Protocol):

@@ -110,7 +110,12 @@ class JobStore(Protocol):
         ...
 
     def jobs(
-        self, *, project_id: str | None = None, states: frozenset[JobState] | None = None, limit: int = 100
+        self,
+        *,
+        project_id: str | None = None,
+        user_id: str | None = None,
+        states: frozenset[JobState] | None = None,
+        limit: int = 100,
     ) -> list[Job]:
         """Read jobs, the newest first."""
         ...

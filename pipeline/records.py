@@ -72,6 +72,8 @@ class Route:
     price_micro_usd: int = 0
     #: "name: why not" of every other stitcher.
     losers: tuple[str, ...] = ()
+    #: What went another way than wished, for people; added to the job's own warnings.
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,11 @@ class Job:
     ended_at: datetime | None = None
 
     @property
+    def scope(self) -> str:
+        """What holds one active job of a kind: a project belongs to its user, and nobody else can block it."""
+        return f"{self.user_id}/{self.project_id}"
+
+    @property
     def active(self) -> bool:
         """Whether the job still has something to do."""
         return self.state in ACTIVE_JOB_STATES
@@ -197,7 +204,10 @@ class Segment:
     clip: Clip | None = None
     #: Latest failure, kept after a retry for the operator.
     error: Failure | None = None
+    #: What one attempt that succeeds costs, in millionths of a US dollar.
     price_micro_usd: int = 0
+    #: What was paid for attempts that came to nothing.
+    wasted_micro_usd: int = 0
     #: When the sweep should look; None when the segment waits for nothing.
     wake_at: datetime | None = None
 

@@ -28,11 +28,23 @@ class RenderOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What one clip will cost, and what the caller should know before it is bought."""
+
+    #: What the provider bills for one attempt that succeeds.
+    price_micro_usd: int = 0
+    #: Where the clip will not be made exactly as asked, such as "asks for 6 s and keeps the first 5 s".
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The work goes on elsewhere; its object will tell."""
 
     #: The other side's name for it, enough to ask about it later.
     operation: str
+    #: A stitch only: the route that was really taken, where the one that was asked for could not be.
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,8 @@ class Generator(Protocol):
         """Tell whether giving the same order twice makes one clip and costs nothing more."""
         ...
 
-    def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
-        """Refuse what this generator cannot make, before a job exists.
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
+        """Tell what the clip costs; refuse what this generator cannot make, before a job exists.
 
         Raises:
             InvalidRequest: names the field below `field` (such as `prompts[3]`) and what would be right.

@@ -24,7 +24,7 @@ from events.plan import StitchPlan
 from events.requests import PromptSpec, Settings
 from functions.api import create_job
 from pipeline.records import Job, JobState, Route, SegmentState
-from pipeline.work_ports import ClipReady, FilmReady, Gone, RenderOrder
+from pipeline.work_ports import ClipReady, FilmReady, Gone, Quote, RenderOrder
 
 #: Longest that a test waits for what should take a moment.
 PATIENCE_SECONDS = 60.0
@@ -43,8 +43,9 @@ class NotingGenerator:
     hold_ms: int = 0
     resubmittable: bool = True
 
-    def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
-        """Refuse nothing."""
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
+        """Refuse nothing; nothing costs anything."""
+        return Quote()
 
     def submit(self, order: RenderOrder) -> ClipReady:
         time.sleep(self.hold_ms / 1000)

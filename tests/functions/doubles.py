@@ -16,7 +16,7 @@ from pipeline.decide import Decision
 from pipeline.object_port import ObjectInfo
 from pipeline.ports import Clock, Committed, Created, Decide, JobStore, MessageBus, Overdue
 from pipeline.records import Job, JobState, Route, Segment, SegmentState
-from pipeline.work_ports import FilmReady, Gone, RenderOrder, Running, Started, Stitcher, Stopped
+from pipeline.work_ports import FilmReady, Gone, Quote, RenderOrder, Running, Started, Stitcher, Stopped
 
 
 class Crash(BaseException):
@@ -55,6 +55,7 @@ class PaidGenerator:
     lands_at_once: bool = False
     lands_after: timedelta | None = None
     resubmittable: bool = False
+    price_micro_usd: int = 400_000
     #: Every order that was paid for, in order.
     bought: list[RenderOrder] = field(default_factory=list)
     bought_at: list[datetime] = field(default_factory=list)
@@ -69,8 +70,8 @@ class PaidGenerator:
     polled: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
 
-    def check(self, scene: PromptSpec, settings: Settings, field: str) -> None:
-        pass
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
+        return Quote(self.price_micro_usd)
 
     def submit(self, order: RenderOrder) -> Started:
         self.trap.line("before submit")
@@ -161,9 +162,14 @@ class FaultyJobStore:
         return self.store.overdue(now, limit)
 
     def jobs(
-        self, *, project_id: str | None = None, states: frozenset[JobState] | None = None, limit: int = 100
+        self,
+        *,
+        project_id: str | None = None,
+        user_id: str | None = None,
+        states: frozenset[JobState] | None = None,
+        limit: int = 100,
     ) -> list[Job]:
-        return self.store.jobs(project_id=project_id, states=states, limit=limit)
+        return self.store.jobs(project_id=project_id, user_id=user_id, states=states, limit=limit)
 
 
 @dataclass

@@ -157,13 +157,22 @@ def test_a_uri_with_a_hostile_name_is_refused(name: str) -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_the_same_request_always_gets_the_same_well_formed_job_id(project: str, kind: str, request: str) -> None:
-    first, again = (job_id_of_request(project, kind, request) for _ in range(2))
+    first, again = (job_id_of_request("someone", project, kind, request) for _ in range(2))
 
     assert first == again
     assert JOB_ID.fullmatch(first)
 
 
-def test_requests_of_another_project_or_kind_get_another_job() -> None:
-    ids = {job_id_of_request(*names) for names in [("a", "b", "c"), ("a", "b", "d"), ("a", "c", "c"), ("ab", "", "c")]}
+def test_requests_of_another_user_project_or_kind_get_another_job() -> None:
+    ids = {
+        job_id_of_request(*names)
+        for names in [
+            ("u", "a", "b", "c"),
+            ("u", "a", "b", "d"),
+            ("u", "a", "c", "c"),
+            ("u", "ab", "", "c"),
+            ("v", "a", "b", "c"),
+        ]
+    }
 
-    assert len(ids) == 4
+    assert len(ids) == 5
