@@ -1,0 +1,1 @@
+"""Loopback servers that speak Google's REST protocols, for Google's own clients."""
