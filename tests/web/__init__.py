@@ -1,0 +1,1 @@
+"""What an app's page may do and sees: the security rules, and a real browser with the Firebase JS SDK."""
