@@ -18,8 +18,8 @@ class LocalConfig:
     | variable | default | meaning |
     |---|---|---|
     | LONGREEL_HOME | the user's data folder | database, objects, logs |
-    | LONGREEL_FFMPEG | the one that came with pip | a system ffmpeg to encode with |
-    | LONGREEL_WORKERS | the number of processors | cards and films made at once |
+    | LONGREEL_FFMPEG | the one that came with pip | FFmpeg program to encode with |
+    | LONGREEL_WORKERS | the number of processors | cards and films made at once, 1 to 64 |
     | LONGREEL_SYNCHRONOUS | FULL | NORMAL survives kill -9 only, not a power cut, and saves an fsync a commit |
     """
 
@@ -62,19 +62,19 @@ class CloudConfig:
     | GOOGLE_CLOUD_PROJECT | must be given | the project that everything is in |
     | LONGREEL_BUCKET | must be given | the bucket that clips and films go to |
     | LONGREEL_REGION | us-central1 | where the Transcoder API and the Cloud Run jobs run |
-    | LONGREEL_VERTEX_LOCATION | us-central1 | where Veo runs; Omni knows only `global` |
+    | LONGREEL_VERTEX_LOCATION | us-central1 | where Veo runs; Omni knows only global |
     | LONGREEL_VEO_MODEL | veo-3.1-fast-generate-001 | the Veo model of requests that name none |
     | LONGREEL_OMNI_MODEL | gemini-omni-1.2-flash | the Omni model of requests that name none |
-    | LONGREEL_TRANSCODER | on | `off` takes the Transcoder API out of the routes |
+    | LONGREEL_TRANSCODER | on | off takes the Transcoder API out of the routes |
     | LONGREEL_GPU_JOB | none | name of the Cloud Run job with an L4; none takes it out of the routes |
     | LONGREEL_CPU_JOB | none | name of the Cloud Run job without a card; none takes it out of the routes |
-    | LONGREEL_TOPIC_PREFIX | none | what every topic's name begins with, such as `staging-` |
+    | LONGREEL_TOPIC_PREFIX | none | what every topic's name begins with, such as staging- |
     | LONGREEL_JOBS_COLLECTION | videoJobs | the Firestore collection of jobs |
     | LONGREEL_FIRESTORE_DATABASE | (default) | the Firestore database |
-    | LONGREEL_ACTIVE_JOBS_MAX | 3 | active jobs that one user may have |
-    | LONGREEL_DELIVERY_ATTEMPTS_MAX | 10 | failed deliveries of a message before it becomes a dead letter |
-    | LONGREEL_APP_CHECK | off | `on` refuses callers without a valid App Check token |
-    | LONGREEL_EMULATED | off | `on` allows the emulator variables and endpoints below; never in production |
+    | LONGREEL_ACTIVE_JOBS_MAX | 3 | active jobs that one user may have, 1 to 1000 |
+    | LONGREEL_DELIVERY_ATTEMPTS_MAX | 10 | failed deliveries of a message before it becomes a dead letter, 1 to 100 |
+    | LONGREEL_APP_CHECK | off | on refuses callers without a valid App Check token |
+    | LONGREEL_EMULATED | off | on allows the variables below; never in production |
     | FIRESTORE_EMULATOR_HOST | none | host:port of the Firestore emulator |
     | PUBSUB_EMULATOR_HOST | none | host:port of the Pub/Sub emulator |
     | STORAGE_EMULATOR_HOST | none | http://host:port that speaks Cloud Storage |

@@ -12,12 +12,12 @@ from adapters.local_queue import LocalQueue
 from events.errors import StitchFailed
 from events.messages import LocalStitch, Topic
 from events.names import parse_uri, stitch_name
-from events.plan import StitchPlan
+from events.plan import Engine, StitchPlan
 from pipeline.commands import Outgoing
 from pipeline.records import Route
 from pipeline.work_ports import Gone, Running, Started, Stopped
 
-SPLICE, ENCODE = "splice", "encode"
+SPLICE, CPU = Engine.SPLICE, Engine.CPU
 
 #: Called with percent, 0–100, while the film is made; raises to stop.
 OnProgress = Callable[[int], None]
@@ -33,14 +33,21 @@ class LocalStitcher:
     ffmpeg: str | None = None
 
     def route(self, plan: StitchPlan) -> Route:
-        """Splice what conforms; encode what does not."""
+        """Splice what conforms; encode what does not.
+
+        Raises:
+            StitchFailed: the request asks for a splice, and a clip does not conform.
+        """
         from media.target import everything_conforms
 
         reasons = everything_conforms(plan)
-        if not reasons:
-            return Route(SPLICE, "every clip conforms, so no frame is encoded", losers=(f"{ENCODE}: not needed",))
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        return Route(ENCODE, f"{reasons[0]}{more}", losers=(f"{SPLICE}: {reasons[0]}{more}",))
+        if plan.engine is SPLICE and reasons:
+            raise StitchFailed(f"splice the film, as the request asks: {reasons[0]}{more}", code="engine_refused")
+        if not reasons and plan.engine is not CPU:
+            return Route(SPLICE, "every clip conforms, so no frame is encoded", losers=(f"{CPU}: not needed",))
+        why = f"{reasons[0]}{more}" if reasons else "the request asks for it"
+        return Route(CPU, why, losers=(f"{SPLICE}: {why}",))
 
     def start(self, plan: StitchPlan, route: Route) -> Started:
         """Write the plan and queue the work; safe to repeat for the same attempt."""

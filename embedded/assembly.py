@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.config import read_config
 from adapters.local import BUCKET, LocalAdapters, open_home
 from adapters.system_clock import random_job_id
+from events.plan import Engine
 from functions.services import Services
 
 
@@ -46,6 +47,7 @@ def assemble(adapters: LocalAdapters) -> Pipeline:
         clock=adapters.clock,
         bucket=BUCKET,
         new_job_id=random_job_id,
+        engines=frozenset({Engine.SPLICE, Engine.CPU}),
         together=lambda: adapters.database.transaction("change jobs"),
     )
     return Pipeline(adapters, services)

@@ -22,7 +22,7 @@ from pydantic import (
 from events.complaints import quoted
 from events.errors import InvalidRequest
 from events.names import parse_uri, uri_fault
-from events.plan import Compression, Fit, Orientation
+from events.plan import Compression, Engine, Fit, Orientation
 from events.wire import SCHEMA_VERSION, WireModel, invalid_request
 
 
@@ -101,6 +101,8 @@ class _Request(WireModel):
     on_segment_failure: OnSegmentFailure = OnSegmentFailure.FAIL
     max_parallel_segments: int = Field(default=4, ge=1, le=50)
     force_restart: bool = False
+    #: The only engine that may make the film; None for the cheapest that can.
+    engine: Engine | None = None
 
 
 class PromptSpec(WireModel):
@@ -180,6 +182,7 @@ class Settings(WireModel):
     orientation: Orientation = Orientation.SOURCE
     fit: Fit = Fit.PAD
     compression: Compression = Compression.OPTIMIZED
+    engine: Engine | None = None
     output_path: str | None = None
 
     @classmethod

@@ -8,20 +8,31 @@ from events.errors import BadMedia
 from functions import clips
 from functions.services import Services
 from pipeline import facts
-from pipeline.records import Job
+from pipeline.commands import KeepLastFrame
+from pipeline.plan import keep_ms_of
+from pipeline.records import Job, Segment
 
 
-def outcome(services: Services, landed: clips.Landed, *, chained: bool) -> facts.SegmentDone | facts.SegmentFailed:
+def outcome(services: Services, landed: clips.Landed) -> facts.SegmentDone | facts.SegmentFailed:
     """Look at a clip that landed, and tell what that means for its segment."""
     place = landed.place
     try:
         clip = clips.look_at(services, landed.info)
-        last_frame = clips.keep_last_frame(services, landed) if chained else None
     except BadMedia as exc:
-        # The generator made a broken clip; another attempt may make a good one.
-        jitter = services.clock.jitter()
-        return facts.SegmentFailed(place.segment_index, place.attempt, exc.code, exc.message, True, jitter)
-    return facts.SegmentDone(place.segment_index, place.attempt, clip, last_frame)
+        return _broken(services, place.segment_index, place.attempt, exc)
+    return facts.SegmentDone(place.segment_index, place.attempt, clip)
+
+
+def with_last_frame(
+    services: Services, job: Job, segment: Segment, command: KeepLastFrame
+) -> facts.SegmentDone | facts.SegmentFailed:
+    """Keep the last frame of a clip that is shown, and tell of the clip again, now with it."""
+    keep_ms = keep_ms_of(segment.spec, command.clip)
+    try:
+        frame = clips.keep_last_frame(services, job.job_id, segment.index, command.attempt, command.clip, keep_ms)
+    except BadMedia as exc:
+        return _broken(services, segment.index, command.attempt, exc)
+    return facts.SegmentDone(segment.index, command.attempt, command.clip, frame)
 
 
 def paid_for(services: Services, job: Job, segment_index: int, latest: int) -> facts.SegmentDone | None:
@@ -47,4 +58,9 @@ def _outcomes(
     services: Services, job: Job, segment_index: int, latest: int
 ) -> Iterator[facts.SegmentDone | facts.SegmentFailed]:
     for landed in clips.find_landed(services, job.job_id, segment_index, latest):
-        yield outcome(services, landed, chained=job.daisy_chain)
+        yield outcome(services, landed)
+
+
+def _broken(services: Services, segment_index: int, attempt: int, exc: BadMedia) -> facts.SegmentFailed:
+    # The generator made a broken clip; another attempt may make a good one.
+    return facts.SegmentFailed(segment_index, attempt, exc.code, exc.message, True, services.clock.jitter())

@@ -49,19 +49,32 @@ def look_at(services: Services, info: ObjectInfo) -> Clip:
     return Clip(uri=info.uri, generation=info.generation, facts=facts_read)
 
 
-def keep_last_frame(services: Services, landed: Landed) -> str:
-    """Store a clip's last frame beside it, for the segment that is chained to it; safe to repeat.
+def keep_last_frame(
+    services: Services, job_id: str, segment_index: int, attempt: int, clip: Clip, keep_ms: int | None
+) -> str:
+    """Store the last frame that is shown of a clip, for the segment that is chained to it; safe to repeat.
+
+    Args:
+        services: the outside.
+        job_id: whose clip it is.
+        segment_index: 0-based.
+        attempt: 1-based; the frame is stored under its prefix.
+        clip: what landed.
+        keep_ms: how much of it is shown, in milliseconds; None for all of it.
 
     Returns:
         `gs://bucket/object` of the PNG.
+
+    Raises:
+        BadMedia: it cannot be decoded.
+        NotFound: this version of the clip is gone.
     """
     from media.last_frame import last_frame_png
 
-    place = landed.place
-    prefix = segment_prefix(place.job_id, place.segment_index, place.attempt)
-    uri = f"gs://{services.bucket}/{prefix}{LAST_FRAME}"
+    uri = f"gs://{services.bucket}/{segment_prefix(job_id, segment_index, attempt)}{LAST_FRAME}"
     if services.objects.stat(uri) is None:
-        png = last_frame_png(ObjectReader(services.objects, landed.info), place.filename)
+        info = ObjectInfo(clip.uri, clip.generation, clip.facts.size_bytes)
+        png = last_frame_png(ObjectReader(services.objects, info), clip.uri.rsplit("/", 1)[-1], keep_ms)
         try:
             services.objects.write(uri, png, if_generation=0)
         except PreconditionFailed:

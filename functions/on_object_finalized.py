@@ -36,8 +36,7 @@ def handle(services: Services, delivery: Delivery) -> None:
 
 
 def _clip(services: Services, place: SegmentObject, info: ObjectInfo) -> None:
-    chained = services.jobs.load(place.job_id).daisy_chain
-    event = adopt.outcome(services, clips.Landed(info, place), chained=chained)
+    event = adopt.outcome(services, clips.Landed(info, place))
     if isinstance(event, facts.SegmentFailed):
         drive(services, place.job_id, event)
         return
@@ -46,7 +45,6 @@ def _clip(services: Services, place: SegmentObject, info: ObjectInfo) -> None:
         segment_index=place.segment_index,
         attempt=place.attempt,
         clip=event.clip,
-        last_frame=event.last_frame,
     )
     services.bus.publish([Outgoing(done)])
 

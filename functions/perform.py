@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from events.errors import PipelineError
-from functions import render, stitch
+from functions import adopt, render, stitch
 from functions.advance import advance
 from functions.services import Services
 from pipeline import commands as order
@@ -122,6 +122,8 @@ def perform(services: Services, committed: Committed) -> list[facts.Event]:
                 events += render.submit(services, job, _shown(segment))
             case order.InspectSegment():
                 events += render.inspect(services, job, _shown(segment))
+            case order.KeepLastFrame():
+                events.append(adopt.with_last_frame(services, job, _shown(segment), command))
             case order.CancelGeneration():
                 _call_off(job, partial(render.cancel, services, job, command.operation))
             case order.OpenWindow(job_id, window_end) | order.ReopenSegments(job_id, window_end):

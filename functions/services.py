@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from events.plan import Engine
 from pipeline.object_port import ObjectStore
 from pipeline.ports import Clock, JobStore, MessageBus
 from pipeline.work_ports import Generator, Stitcher
@@ -26,5 +27,9 @@ class Services:
     bucket: str
     #: Draws a fresh job id.
     new_job_id: Callable[[], str]
+    #: What can make a film here.
+    engines: frozenset[Engine] = frozenset(Engine)
+    #: Active jobs that one user may have at once; None for as many as they like.
+    active_jobs_max: int | None = None
     #: Opens a context in which all that this thread commits becomes one commit; None where each commit stands alone.
     together: Callable[[], AbstractContextManager[object]] | None = None

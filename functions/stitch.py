@@ -22,6 +22,7 @@ def stitch(services: Services, job: Job) -> list[facts.Event]:
         answer = services.stitcher.start(plan, route)
     except PipelineError as exc:
         return [failure(services, attempt, exc)]
+    route = answer.route or route
     if isinstance(answer, FilmReady):
         started = facts.StitchStarted(attempt, f"{route.stitcher}:{attempt}", route)
         return [started, facts.StitchDone(attempt, answer.uri, answer.generation, answer.report)]

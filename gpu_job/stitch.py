@@ -68,7 +68,7 @@ def stitch(plan: StitchPlan, tools: Tools) -> StitchReport:
 
 def plan_digest(plan: StitchPlan) -> str:
     """Give a digest of what determines the film: two plans of the same digest make the same film at the same place."""
-    text = plan.model_dump_json(by_alias=True, exclude={"attempt", "title", "schema_version"})
+    text = plan.model_dump_json(by_alias=True, exclude={"attempt", "title", "schema_version", "engine", "deadline_at"})
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from events import messages
+from events.clip import Clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ class InspectSegment(Command):
 
     segment_index: int
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLastFrame(Command):
+    """Store the last frame of a clip that landed, for the segment that starts from it; then tell of the clip again."""
+
+    segment_index: int
+    attempt: int
+    clip: Clip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,8 @@ from events.errors import IllegalTransition
 from events.requests import Kind
 from pipeline import facts, job, limits, segment
 from pipeline.commands import Command
-from pipeline.records import Job, JobState, Segment, SegmentState, replace
+from pipeline.records import COUNTED_SEGMENT_STATES, Job, JobState, Segment, replace
 from pipeline.table import Ignore, Illegal, Outcome
-
-#: States whose entering or leaving the job counts.
-_COUNTED = frozenset({SegmentState.DONE, SegmentState.FAILED, SegmentState.SKIPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def decide(before: Job, part: Segment | None, event: facts.Event, now: datetime)
         raise IllegalTransition(f"decide {_name(event)} of {before.job_id}: its segment was not shown")
     outcome = _ask_segment(before, part, event, now)
     after = outcome.segment
-    if after is None or after.state is part.state or not ({after.state, part.state} & _COUNTED):
+    if after is None or after.state is part.state or not ({after.state, part.state} & COUNTED_SEGMENT_STATES):
         return _answer(outcome, None, now)
     ended = facts.SegmentEnded(part.index)
     return _answer(outcome, _ask_job(before, ended, now, job.SegmentChange(part, after, event)), now)

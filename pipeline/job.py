@@ -19,7 +19,17 @@ from typing import Any
 
 from pipeline import commands as order
 from pipeline import facts, limits, stitching
-from pipeline.records import Failure, Job, JobState, Segment, SegmentState, StitchWork, replace
+from pipeline.records import (
+    COUNTED_SEGMENT_STATES,
+    Cost,
+    Failure,
+    Job,
+    JobState,
+    Segment,
+    SegmentState,
+    StitchWork,
+    replace,
+)
 from pipeline.table import Ignore, Illegal, Move, Outcome
 from pipeline.view import left_out
 
@@ -66,18 +76,31 @@ def _let_next_go(before: Job, after: Job) -> tuple[order.Command, ...]:
 def _count(job: Job, change: SegmentChange | None) -> Job:
     assert change is not None
     before, after = change.before.state, change.after.state
-    price = change.after.price_micro_usd if after is SegmentState.DONE else 0
     counted = replace(
         job,
         done_count=job.done_count + (after is SegmentState.DONE) - (before is SegmentState.DONE),
         skipped_count=job.skipped_count + (after is SegmentState.SKIPPED) - (before is SegmentState.SKIPPED),
-        cost=replace(job.cost, spent_micro_usd=job.cost.spent_micro_usd + price) if price else job.cost,
+        cost=_cost(job.cost, change),
         warnings=_warnings(job, change),
     )
     last_frame = change.cause.last_frame if isinstance(change.cause, facts.SegmentDone) else None
     # A clip that was left out and landed after all must not set the chain back behind the segments that followed it.
     is_last_of_chain = change.after.index == counted.ended_count - 1
     return replace(counted, last_frame=last_frame) if last_frame and is_last_of_chain else counted
+
+
+def _cost(cost: Cost, change: SegmentChange) -> Cost:
+    before, after = change.before, change.after
+    spent = after.price_micro_usd if after.state is SegmentState.DONE is not before.state else 0
+    # A job's waste is that of its segments that have ended; an open one has not told yet.
+    wasted = _told_waste(after) - _told_waste(before)
+    if not spent and not wasted:
+        return cost
+    return replace(cost, spent_micro_usd=cost.spent_micro_usd + spent, wasted_micro_usd=cost.wasted_micro_usd + wasted)
+
+
+def _told_waste(segment: Segment) -> int:
+    return segment.wasted_micro_usd if segment.state in COUNTED_SEGMENT_STATES else 0
 
 
 def _warnings(job: Job, change: SegmentChange) -> tuple[str, ...]:

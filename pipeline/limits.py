@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from events.messages import Topic
+
 #: Tries that a segment or a stitch gets before it has failed. Source: requirements S0-50.
 TRIES_MAX = 3
 #: Times that a failed job may be resumed. Source: requirements S0-59, `retry_count < 3`.
@@ -43,3 +45,22 @@ JOB_LONGEST = timedelta(hours=24)
 
 #: Share of the progress bar that generation fills; the rest is the stitch. In percent.
 GENERATION_PERCENT = 90
+
+#: The Transcoder API takes no clip that is shorter. Source: its own reference, `Input.uri`.
+TRANSCODER_SHORTEST_MS = 5000
+
+#: Active jobs that one user may have at once, unless the configuration says otherwise.
+ACTIVE_JOBS_MAX = 3
+
+#: How old an event may be when it is handled; an older one is recorded and let go, because the sweep has long
+#: mended what it was about. Source: requirements S0-15 and R12; what tells of an object may come as late as it likes
+#: within Pub/Sub's own memory, because it brings home what was paid for.
+EVENT_LONGEST = {
+    Topic.REQUESTED: timedelta(hours=1),
+    Topic.SEGMENT_REQUESTED: timedelta(hours=1),
+    Topic.SEGMENT_DONE: timedelta(hours=24),
+    Topic.STITCH_REQUESTED: timedelta(hours=1),
+    Topic.OBJECT_FINALIZED: timedelta(days=7),
+    Topic.TRANSCODER_REPORTS: timedelta(hours=24),
+    Topic.SWEEP: timedelta(minutes=5),
+}

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from events.clip import Clip
 from events.errors import StitchFailed
 from events.names import output_name, stitch_name
 from events.plan import PlannedClip, StitchPlan
-from events.requests import Settings
+from events.requests import SegmentSpec, Settings
 from pipeline.records import Job, Segment, SegmentState
+
+#: A clip that is longer than was asked by no more than this is shown whole: models count in frames.
+_ROUNDING_MS = 100
+
+
+def keep_ms_of(spec: str, clip: Clip) -> int | None:
+    """Give how much of a segment's clip is shown, in milliseconds; None for all of it.
+
+    A model makes only certain lengths: it was asked for the next longer one, and the film keeps what the caller asked.
+
+    Args:
+        spec: JSON of the segment's SegmentSpec.
+        clip: what was made.
+    """
+    scene = SegmentSpec.from_json(spec).scene
+    if scene is None or clip.facts.duration_ms <= scene.duration_ms + _ROUNDING_MS:
+        return None
+    return scene.duration_ms
 
 
 def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan:
@@ -29,7 +48,8 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
         if segment.state is not SegmentState.DONE or segment.clip is None:
             text = f"segment {segment.index} is {segment.state} and can be neither used nor left out"
             raise StitchFailed(f"plan the film of {job.job_id}: {text}")
-        clips.append(PlannedClip(segment_index=segment.index, **dict(segment.clip)))
+        keep_ms = keep_ms_of(segment.spec, segment.clip)
+        clips.append(PlannedClip(segment_index=segment.index, keep_ms=keep_ms, **dict(segment.clip)))
     settings = Settings.from_json(job.settings)
     attempt = job.stitch.attempt
     return StitchPlan(
@@ -40,6 +60,8 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
         orientation=settings.orientation,
         fit=settings.fit,
         compression=settings.compression,
+        engine=settings.engine,
+        deadline_at=job.deadline_at,
         output_uri=f"gs://{bucket}/{output_name(job.job_id, attempt)}",
         report_uri=f"gs://{bucket}/{stitch_name(job.job_id, attempt, 'report.json')}",
     )

@@ -49,6 +49,8 @@ class SegmentState(StrEnum):
 
 ACTIVE_JOB_STATES = frozenset({JobState.QUEUED, JobState.GENERATING, JobState.STITCHING})
 OPEN_SEGMENT_STATES = frozenset({SegmentState.PENDING, SegmentState.CLAIMED, SegmentState.GENERATING})
+#: States whose entering or leaving the job counts.
+COUNTED_SEGMENT_STATES = frozenset({SegmentState.DONE, SegmentState.FAILED, SegmentState.SKIPPED})
 REOPENABLE_SEGMENT_STATES = frozenset({SegmentState.FAILED, SegmentState.CANCELLED})
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.limits import BACKOFF_FIRST, BACKOFF_LONGEST, TRIES_MAX
+from pipeline.records import Segment, replace
+
+#: Codes of failures after which the provider may have billed the attempt all the same.
+_BILLED = frozenset({"attempt_lost", "generation_timeout", "bad_media", "no_object"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,10 @@ def after_failure(tries: int, *, retryable: bool, now: datetime, jitter: float) 
     if tries >= TRIES_MAX:
         return GiveUp(f"all {TRIES_MAX} tries are used up")
     return Retry(now + backoff(tries, jitter))
+
+
+def with_waste(segment: Segment, code: str) -> Segment:
+    """Count the price of an attempt that failed by `code` as wasted, if it may have been billed."""
+    if code not in _BILLED or not segment.price_micro_usd:
+        return segment
+    return replace(segment, wasted_micro_usd=segment.wasted_micro_usd + segment.price_micro_usd)

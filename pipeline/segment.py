@@ -7,8 +7,7 @@ segment is (adoption), because it was paid for. Everything else that comes late 
 
 A failure leads back to `pending` with `not_before`, or, when its tries are used up, to `failed`, or to `skipped`
 where the job's policy allows it. When the job ends first, what waits is `cancelled`. What a generator has is given up
-only with a cancelled job: a failed one may be resumed, and must not buy again what is about to land. `attempt` and
-`operation` stay on record, so that a late clip still finds its place.
+only with a cancelled job: a failed one may be resumed, and must not buy again what is about to land.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.records import Failure, Job, JobState, Segment, SegmentState, replace
-from pipeline.retry import GiveUp, after_failure, backoff
+from pipeline.retry import GiveUp, after_failure, backoff, with_waste
 from pipeline.table import Ignore, Move, Outcome
 from pipeline.waiting import is_due, may_land_until, took_too_long
 
@@ -112,7 +111,11 @@ def _unknown(job: Job, segment: Segment, event: facts.GenerationUnknown, now: da
     return _failed(job, segment, failure, retryable=True, now=now, jitter=event.jitter)
 
 
-def _done(_job: Job, segment: Segment, event: facts.SegmentDone, _now: datetime) -> Outcome:
+def _done(job: Job, segment: Segment, event: facts.SegmentDone, _now: datetime) -> Outcome:
+    is_linked = job.daisy_chain and segment.index + 1 < job.segment_count and job.state is not JobState.CANCELLED
+    if is_linked and event.last_frame is None:
+        keep = order.KeepLastFrame(job.job_id, segment.index, event.attempt, event.clip)
+        return _ignored("its last frame is kept first: the next segment starts from it", keep)
     done = replace(segment, state=S.DONE, clip=event.clip, not_before=None, waiting_quota=False, wake_at=None)
     return Outcome(f"the clip of attempt {event.attempt} is there", segment=done)
 
@@ -131,6 +134,7 @@ def _attempt_failed(job: Job, segment: Segment, event: facts.SegmentFailed, now:
 
 
 def _failed(job: Job, segment: Segment, failure: Failure, *, retryable: bool, now: datetime, jitter: float) -> Outcome:
+    segment = with_waste(segment, failure.code)
     answer = after_failure(segment.tries, retryable=retryable, now=now, jitter=jitter)
     if isinstance(answer, GiveUp):
         skip = job.on_segment_failure is OnSegmentFailure.SKIP

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
-from pipeline.records import Failure, Film, Job, JobState, Segment, SegmentState, replace
+from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, replace
 from pipeline.retry import GiveUp, after_failure
 from pipeline.table import Outcome
 from pipeline.view import left_out
@@ -53,7 +53,13 @@ def started(job: Job, event: facts.StitchStarted, now: datetime) -> Outcome:
     if event.attempt < job.stitch.attempt or job.stitch.operation == event.operation or not job.stitch.claimed:
         return Outcome("it is known, or belongs to an earlier attempt")
     work = replace(job.stitch, operation=event.operation)
-    changed = replace(job, stitch=work, route=event.route, wake_at=_wake(job, now, limits.STITCH_PATIENCE))
+    changed = replace(
+        job,
+        stitch=work,
+        route=event.route,
+        warnings=tuple(sorted({*job.warnings, *event.route.warnings})),
+        wake_at=_wake(job, now, limits.STITCH_PATIENCE),
+    )
     return Outcome(f"the {event.route.stitcher} stitcher has it", job=changed)
 
 
@@ -61,7 +67,9 @@ def started_after_done(job: Job, event: facts.StitchStarted, _now: datetime) -> 
     """Record the route of a film that was there before its start was told."""
     if event.attempt < job.stitch.attempt or job.route == event.route:
         return Outcome("it is known, or belongs to an earlier attempt")
-    return Outcome("the film was there first", job=replace(job, route=event.route))
+    warnings = tuple(sorted({*job.warnings, *event.route.warnings}))
+    changed = replace(job, route=event.route, warnings=warnings, cost=_with_stitch(job.cost, job.route, event.route))
+    return Outcome("the film was there first", job=changed)
 
 
 def started_too_late(job: Job, event: facts.StitchStarted, _now: datetime) -> Outcome:
@@ -95,10 +103,17 @@ def done(job: Job, event: facts.StitchDone, now: datetime) -> Outcome:
         error=None,
         stitch_error=None,
         warnings=tuple(sorted({*job.warnings, *event.report.warnings})),
+        cost=_with_stitch(job.cost, None, job.route),
         ended_at=now,
         wake_at=None,
     )
     return Outcome("the film is there", job=completed)
+
+
+def _with_stitch(cost: Cost, counted: Route | None, route: Route | None) -> Cost:
+    """Count what the film itself cost, once."""
+    more = (route.price_micro_usd if route else 0) - (counted.price_micro_usd if counted else 0)
+    return replace(cost, spent_micro_usd=cost.spent_micro_usd + more) if more else cost
 
 
 def found_after_all(job: Job, event: facts.StitchDone, now: datetime) -> Outcome:

@@ -33,6 +33,8 @@ class Quote:
 
     #: What the provider bills for one attempt that succeeds.
     price_micro_usd: int = 0
+    #: Length of the clip that will be made, which may be more than the film keeps; None where nobody can tell.
+    duration_ms: int | None = None
     #: Where the clip will not be made exactly as asked, such as "asks for 6 s and keeps the first 5 s".
     note: str | None = None
 
@@ -43,7 +45,7 @@ class Started:
 
     #: The other side's name for it, enough to ask about it later.
     operation: str
-    #: A stitch only: the route that was really taken, where the one that was asked for could not be.
+    #: A stitch only: as in `FilmReady`.
     route: Route | None = None
 
 
@@ -119,6 +121,8 @@ class FilmReady:
     uri: str
     generation: int
     report: StitchReport
+    #: The route that was really taken, where the one that was asked for could not be.
+    route: Route | None = None
 
 
 class Stitcher(Protocol):

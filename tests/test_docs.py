@@ -106,11 +106,18 @@ def test_the_exit_code_table_is_the_codes() -> None:
 
 
 def test_every_variable_is_documented_and_every_documented_one_is_read() -> None:
-    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").split("## Configuration")[1]
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     config = (ROOT / "adapters" / "config.py").read_text(encoding="utf-8")
+    named = r"(?:LONGREEL|GOOGLE|FIRESTORE|PUBSUB|STORAGE|FIREBASE)_[A-Z_]+"
 
-    documented = set(re.findall(r"^\| `(LONGREEL_[A-Z]+)` \|", page, re.MULTILINE))
-    assert documented == set(re.findall(r'"(LONGREEL_[A-Z]+)"', config))
+    documented = {
+        name: cells for name, *cells in re.findall(rf"^\| `({named})` \| (.+?) \| .+? \| (.+?) \|$", page, re.M)
+    }
+    assert set(documented) == set(re.findall(rf'"({named})"', config))
+    in_code = re.findall(rf"^    \| ({named}) \| (.+?) \| (.+?) \|$", config, re.M)
+    assert {name: cells for name, *cells in in_code} == {
+        name: [default.strip("`"), meaning.replace("`", "")] for name, (default, meaning) in documented.items()
+    }
 
 
 def test_the_index_of_decisions_is_complete() -> None:

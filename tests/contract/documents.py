@@ -104,6 +104,7 @@ SEGMENT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "clip": st.none() | CLIP,
     "error": st.none() | FAILURE,
     "price_micro_usd": COUNT,
+    "wasted_micro_usd": COUNT,
     "wake_at": st.none() | INSTANT,
 }
 SEGMENT = st.builds(Segment, **SEGMENT_FIELDS)

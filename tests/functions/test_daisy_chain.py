@@ -110,9 +110,11 @@ def test_a_last_frame_that_was_stored_by_a_worker_that_died_is_not_stored_twice(
     job_id = world.create_paid(2, daisyChain=True)
     world.run()
     world.paid.land(job_id, 0)
-    world.trap.name = "before publish"
-    (message,) = world.waiting(Topic.OBJECT_FINALIZED)
-    with pytest.raises(Crash):
+    world.deliver_next(Topic.OBJECT_FINALIZED)
+    # The first commit finds that the frame is to be kept; the worker dies before the second, which would end the segment.
+    world.trap.number = len(world.trap.passed) + 3
+    (message,) = world.waiting(Topic.SEGMENT_DONE)
+    with pytest.raises(Crash, match="before commit"):
         world.deliver(message)
     frame = world.objects.stat(world.uri(f"jobs/{job_id}/segments/0/1/last_frame.png"))
     assert frame is not None

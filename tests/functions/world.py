@@ -30,6 +30,7 @@ from embedded.worker import HANDLERS
 from events.errors import PipelineError
 from events.messages import MODEL_OF_TOPIC, ObjectFinalized, Topic
 from events.names import parse_uri
+from events.plan import Engine
 from functions import api, on_sweep
 from functions.services import Services
 from pipeline.commands import Outgoing
@@ -240,6 +241,7 @@ class World:
             clock=self.clock,
             bucket=BUCKET,
             new_job_id=self._new_job_id,
+            engines=frozenset({Engine.SPLICE, Engine.CPU}),
         )
         if self.embedded:
             return replace(services, together=lambda: self.database.transaction("change jobs"))

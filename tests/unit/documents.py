@@ -13,7 +13,7 @@ import pytest
 
 from events.clip import Clip, ClipFacts, StitchReport
 from events.errors import IllegalTransition
-from events.requests import Kind, OnSegmentFailure
+from events.requests import Kind, OnSegmentFailure, PromptSpec, SegmentSpec
 from pipeline import facts, limits
 from pipeline.decide import Decision, decide
 from pipeline.records import Failure, Film, Job, JobState, Route, Segment, SegmentState, StitchWork
@@ -76,9 +76,13 @@ def a_job(state: JobState = J.GENERATING, **changes: Any) -> Job:
     return replace(job, **changes)
 
 
+#: A prompt whose clip is as long as it was asked for.
+SPEC = SegmentSpec(scene=PromptSpec(prompt="A lighthouse", duration_ms=60_000)).to_json()
+
+
 def a_segment(state: SegmentState = S.PENDING, **changes: Any) -> Segment:
     """Make the first segment of a job, whose other fields fit its state unless said otherwise."""
-    segment = Segment(job_id="job_abc123", index=0, spec="{}", updated_at=PAST, state=state)
+    segment = Segment(job_id="job_abc123", index=0, spec=SPEC, updated_at=PAST, state=state)
     if state is not S.PENDING:
         segment = replace(segment, attempt=1, tries=1, claimed_at=PAST)
     if state in (S.CLAIMED, S.GENERATING):

@@ -7,7 +7,7 @@ import pytest
 from events import messages
 from pipeline import commands as order
 from pipeline.commands import Command, Outgoing, as_message
-from tests.unit.documents import FUTURE
+from tests.unit.documents import FUTURE, clip_of
 
 JOB = "job_abc123"
 PUBLISHED: list[tuple[Command, Outgoing]] = [
@@ -24,6 +24,7 @@ CARRIED_OUT: list[Command] = [
     order.SubmitSegment(JOB, 0, 1),
     order.InspectSegment(JOB, 0, 1),
     order.CancelGeneration(JOB, 0, "op"),
+    order.KeepLastFrame(JOB, 0, 1, clip_of(0, 1)),
     order.StitchClips(JOB, 1),
     order.InspectStitch(JOB, 1, None),
     order.CancelStitch(JOB, "op"),
