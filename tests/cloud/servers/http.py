@@ -30,9 +30,19 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.cloud.servers.http_faults import Fault, FaultQueue, Logged, RequestLog
-from tests.cloud.servers.http_messages import PIECE_SIZE_BYTES, Answer, BodyStream, Refused, Request
+from tests.cloud.servers.http_messages import PIECE_SIZE_BYTES, Answer, BodyStream, Refused, Request, json_object
 
-__all__ = ["PIECE_SIZE_BYTES", "Answer", "Fault", "Logged", "LoopbackServer", "Refused", "Request", "RequestLog"]
+__all__ = [
+    "PIECE_SIZE_BYTES",
+    "Answer",
+    "Fault",
+    "Logged",
+    "LoopbackServer",
+    "Refused",
+    "Request",
+    "RequestLog",
+    "json_object",
+]
 
 Handler = Callable[[Request], Answer]
 
@@ -117,7 +127,7 @@ class LoopbackServer:
         """Forget the faults that are still queued."""
         self.faults.clear()
 
-    def find(self, request: Request) -> tuple[str, Handler]:
+    def handler_of(self, request: Request) -> tuple[str, Handler]:
         """Give the kind of a request and its handler."""
         for route in self._routes:
             match = route.pattern.fullmatch(request.path) if request.method in route.methods else None
@@ -158,7 +168,7 @@ class _Exchange(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         stream = BodyStream(self.rfile, self.headers)
         request = Request(self.command, url.path, query, self.headers, {}, stream, url.query)
-        kind, handler = owner.find(request)
+        kind, handler = owner.handler_of(request)
         fault = owner.faults.next(kind, request)
         self._logged = Logged(kind, self.command, url.path, query)
         try:

@@ -88,13 +88,22 @@ class Request:
         Raises:
             Refused: it is none.
         """
-        try:
-            value = json.loads(self.body() or b"{}")
-        except ValueError as exc:
-            raise Refused(400, f"Parse Error: {exc}", "parseError") from exc
-        if not isinstance(value, dict):
-            raise Refused(400, "Parse Error: the body should be a JSON object", "parseError")
-        return value
+        return json_object(self.body())
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object; nothing is an empty one.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError as exc:
+        raise Refused(400, f"Parse Error: {exc}", "parseError") from exc
+    if not isinstance(value, dict):
+        raise Refused(400, "Parse Error: the body should be a JSON object", "parseError")
+    return value
 
 
 class BodyStream:
