@@ -103,7 +103,7 @@ class LocalStitcher:
             on_progress(100 * done // total if total else 100)
 
         with self.objects.part(plan.output_uri) as part:
-            report = splice_files(paths, part, progress=on_bytes)
+            report = splice_files(paths, part, keep_ms=[clip.keep_ms for clip in plan.clips], progress=on_bytes)
             # The report first: the film's own finalize event means that everything is there.
             self.objects.write(plan.report_uri, report.to_json().encode())
             self.objects.finish(part, plan.output_uri)

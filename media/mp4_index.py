@@ -16,7 +16,7 @@ from media.boxes import SIBLINGS_MAX, Box, boxes, find, readable, unpack_words
 from media.container import MOV, MP4, SNIFF_BYTES, sniff
 from media.movie import Edit, Movie, Track
 from media.mp4_tables import SampleTables
-from media.reader import ByteReader, WindowedReader
+from media.reader import ByteReader, SpanReader, windowed
 from media.sample_entry import SoundEntry, VideoEntry, read_sound_entry, read_video_entry
 from media.steady import steadied
 
@@ -24,6 +24,10 @@ from media.steady import steadied
 MOOV_BYTES_MAX = 64 * 1024 * 1024
 TRACKS_MAX = 64
 EDITS_MAX = 1000
+#: An index in front is followed by the heads of a `free` and an `mdat` box, which tell where the media is.
+_HEADS_BEHIND_MOOV = 32
+#: What follows the media is the index, and fetched at once, if it is no longer than this: that of some ten minutes.
+_TAIL_BYTES_MAX = 512 * 1024
 #: Kinds of sample entries that say "encrypted".
 _ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")
 
@@ -39,7 +43,7 @@ def read_movie(reader: ByteReader, name: str) -> Movie:
         BadMedia: it is something else, is cut off, has no picture, is encrypted, or its index is damaged.
     """
     with _naming(name):
-        window = reader if isinstance(reader, WindowedReader) else WindowedReader(reader)
+        window = windowed(reader)
         container = sniff(window.read(0, SNIFF_BYTES))
         if container not in (MP4, MOV):
             raise BadMedia(f"it is {container.title}, not an MP4")
@@ -54,6 +58,26 @@ def read_movie(reader: ByteReader, name: str) -> Movie:
         _check_inside(movie)
         movie.video_tracks[0] = steadied(movie.video)
         return movie
+
+
+def fetch_index(reader: SpanReader) -> None:
+    """Fetch what `read_movie` will read of an MP4, in two requests where the file is laid out as usual.
+
+    Nothing is judged here: of a file that is no MP4, or a strange one, the rest is fetched when it is read.
+    """
+    head = reader.read(0, SNIFF_BYTES)
+    offset = 0
+    while offset + 16 <= len(head):
+        size, kind, wide = struct.unpack_from(">I4sQ", head, offset)
+        size = wide if size == 1 else size
+        if kind == b"moov" and size <= MOOV_BYTES_MAX:
+            reader.fetch(offset, size + _HEADS_BEHIND_MOOV)
+            return
+        if size < 8:
+            return
+        offset += size
+    if 0 < reader.size_bytes - offset <= _TAIL_BYTES_MAX:
+        reader.fetch(offset, reader.size_bytes - offset)
 
 
 @contextmanager

@@ -7,11 +7,15 @@ disk and an object in a store of which only a few kilobytes are ever fetched.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from events.errors import BadMedia, NotFound
+
+#: Bytes that are read ahead where nothing says how many.
+WINDOW_BYTES = 32 * 1024
 
 
 class ByteReader(Protocol):
@@ -92,7 +96,7 @@ class FileReader:
 class WindowedReader:
     """Reads ahead in windows, so that many small reads near each other cost one request."""
 
-    def __init__(self, reader: ByteReader, window_bytes: int = 32 * 1024) -> None:
+    def __init__(self, reader: ByteReader, window_bytes: int = WINDOW_BYTES) -> None:
         self._reader = reader
         self._window_bytes = window_bytes
         self._start = 0
@@ -109,3 +113,50 @@ class WindowedReader:
             self._data = self._reader.read(offset, max(length, self._window_bytes))
             self._start, at = offset, 0
         return self._data[at : at + length]
+
+
+class SpanReader:
+    """Reads only what it is asked for, from far away, and nothing twice.
+
+    What is known beforehand to be needed is fetched in spans, by many readers at the same time where that is quicker;
+    whatever else is read is fetched as it is asked for, byte for byte. One thread at a time.
+
+    Args:
+        size_bytes: of the whole.
+        fetch: gives `length` bytes from `offset`.
+    """
+
+    def __init__(self, size_bytes: int, fetch: Callable[[int, int], bytes]) -> None:
+        self.size_bytes = size_bytes
+        self._fetch = fetch
+        self._spans: list[tuple[int, bytes]] = []
+
+    def keep(self, offset: int, data: bytes) -> None:
+        """Take in bytes that are known already."""
+        self._spans.append((offset, data))
+
+    def fetch(self, offset: int, length: int) -> None:
+        """Fetch a span, if it is not there."""
+        self.read(offset, length)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Give `length` bytes from `offset`; fewer only at the end."""
+        length = max(0, min(length, self.size_bytes - offset))
+        held = self._held(offset, length)
+        if len(held) < length:
+            held += self._fetch(offset + len(held), length - len(held))
+            self.keep(offset, held)
+        return held
+
+    def _held(self, offset: int, length: int) -> bytes:
+        """Give as much from `offset` on as one span has."""
+        found = b""
+        for start, data in self._spans:
+            if start <= offset and len(held := data[offset - start : offset - start + length]) > len(found):
+                found = held
+        return found
+
+
+def windowed(reader: ByteReader, window_bytes: int = WINDOW_BYTES) -> ByteReader:
+    """Give a reader for many small reads near each other; one that has its own idea of what to fetch stays as it is."""
+    return reader if isinstance(reader, WindowedReader | SpanReader) else WindowedReader(reader, window_bytes)

@@ -10,7 +10,7 @@ fade is calculated.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import cos, pi, sin
 
@@ -20,8 +20,9 @@ from av.error import FFmpegError
 from events.errors import BadMedia
 from media.aac_config import AacConfig, parse_aac_config
 from media.movie import Movie
-from media.reader import ByteReader, WindowedReader
+from media.reader import ByteReader, windowed
 from media.sample_entry import SoundEntry
+from media.splice_layout import CopyRange
 from media.splice_picture import PlacedClip
 from media.splice_sound import SEAM_AFTER, SEAM_BEFORE, ClipSound, SoundPlan, packets_for_slots
 
@@ -53,6 +54,7 @@ def make_seams(
     readers: Sequence[ByteReader | None],
     placed: Sequence[PlacedClip],
     plan: SoundPlan,
+    fetch_ahead: Callable[[Sequence[CopyRange]], None] | None = None,
 ) -> dict[int, list[bytes]]:
     """Make the packets around each join anew.
 
@@ -61,6 +63,7 @@ def make_seams(
         readers: where their packets are; None leaves the joins of that clip as they are.
         placed: where the clips stand.
         plan: where their packets play.
+        fetch_ahead: told of every packet that will be read.
 
     Returns:
         The packets of each join by the index of the clip that starts there, for the slots from `SEAM_BEFORE`
@@ -78,9 +81,37 @@ def make_seams(
         for i in range(1, len(movies))
         if readers[i - 1] and readers[i] and _has_room(plan.clips[i - 1]) and _has_room(plan.clips[i])
     ]
+    if fetch_ahead:
+        fetch_ahead([found for i in joins for found in _packets_at_join(movies, plan, i)])
     decoder = _Decoder(entry)
     windows = (_mix(decoder, movies, readers, placed, plan, i) for i in joins)
     return dict(zip(joins, _encode(windows, entry.aac), strict=True))
+
+
+def _packets_at_join(movies: Sequence[Movie], plan: SoundPlan, index: int) -> Iterator[CopyRange]:
+    """Give where the packets lie that are decoded for the join at the start of clip `index`."""
+    for clip, window in ((index - 1, _slots_before(plan, index)), (index, _slots_behind(plan, index))):
+        track = movies[clip].sound
+        assert track is not None
+        _, packets, _ = packets_for_slots(plan.clips[clip], window.start, window.stop)
+        for packet in _decoded(packets):
+            yield CopyRange(clip, track.sample_offset(packet), track.sizes[packet])
+
+
+def _slots_before(plan: SoundPlan, index: int) -> range:
+    """Give the slots for which the clip before a join is decoded."""
+    border = plan.clips[index].first_slot
+    return range(border - _WINDOW_BEFORE, border + 1)
+
+
+def _slots_behind(plan: SoundPlan, index: int) -> range:
+    border = plan.clips[index].first_slot
+    return range(border - 1, border + _WINDOW_AFTER)
+
+
+def _decoded(packets: range) -> range:
+    """Give the packets that are decoded to hear some: the one before as well, since each completes the next."""
+    return range(max(0, packets.start - 1), packets.stop)
 
 
 def _can_encode(aac: AacConfig, plan: SoundPlan) -> bool:
@@ -134,16 +165,15 @@ class _Decoder:
         self._codec.extradata = entry.config
         self._channels = entry.channel_count
 
-    def decode(self, movie: Movie, reader: ByteReader, clip: ClipSound, first_slot: int, end_slot: int) -> Samples:
+    def decode(self, movie: Movie, reader: ByteReader, clip: ClipSound, slots: range) -> Samples:
         """Give what a clip sounds like in these slots; silence where it has no packet."""
         track = movie.sound
         assert track is not None
-        before, packets, behind = packets_for_slots(clip, first_slot, end_slot)
+        before, packets, behind = packets_for_slots(clip, slots.start, slots.stop)
         channels = [array("f", bytes(4 * _SLOT * before)) for _ in range(self._channels)]
         self._codec.flush_buffers()
-        window = WindowedReader(reader, _READ_AHEAD_BYTES)
-        # The packet before is decoded as well and thrown away: each completes the one that follows.
-        for packet in range(max(0, packets.start - 1), packets.stop):
+        window = windowed(reader, _READ_AHEAD_BYTES)
+        for packet in _decoded(packets):
             data = window.read(track.sample_offset(packet), track.sizes[packet])
             heard = self._decode_one(movie, data)
             if packet in packets:
@@ -172,15 +202,14 @@ def _mix(
     index: int,
 ) -> Samples:
     """Give the sound of the window around the start of clip `index`: the clip before it, a crossfade, the clip."""
-    border = plan.clips[index].first_slot
-    first, end = border - _WINDOW_BEFORE, border + _WINDOW_AFTER
     before, behind = plan.clips[index - 1], plan.clips[index]
     reader_before, reader_behind = readers[index - 1], readers[index]
     assert reader_before is not None
     assert reader_behind is not None
-    ours = decoder.decode(movies[index - 1], reader_before, before, first, border + 1)
-    theirs = decoder.decode(movies[index], reader_behind, behind, border - 1, end)
-    at = placed[index].start * plan.timescale + plan.media_start - first * _SLOT
+    window = _slots_before(plan, index)
+    ours = decoder.decode(movies[index - 1], reader_before, before, window)
+    theirs = decoder.decode(movies[index], reader_behind, behind, _slots_behind(plan, index))
+    at = placed[index].start * plan.timescale + plan.media_start - window.start * _SLOT
     end_before = round(at + (before.skew - _EDGE_SECONDS) * plan.timescale)
     start_behind = round(at + (behind.skew + _EDGE_SECONDS) * plan.timescale)
     half = round(plan.timescale * FADE_SECONDS / 2)

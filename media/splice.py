@@ -8,10 +8,11 @@ here are the few packets of sound around each join that `Sound.SMART` makes anew
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 
 from events.clip import Join
 from events.errors import StitchFailed
@@ -38,6 +39,7 @@ from media.splice_sound import (
     plan_sound,
     silent_packet,
 )
+from media.trim import trim_end
 
 
 class Sound(StrEnum):
@@ -65,6 +67,13 @@ class Source:
     movie: Movie
     #: Where `Sound.SMART` reads the packets around a join; without it the joins of this clip are as in `GRID`.
     reader: ByteReader | None = None
+    #: Only so much of it is shown, from its start, to the nearest clean cut; None for all of it.
+    keep_ms: int | None = None
+
+    @cached_property
+    def shown(self) -> Movie:
+        """Give what the film shows of it."""
+        return self.movie if self.keep_ms is None else trim_end(self.movie, self.keep_ms)
 
 
 @dataclass(frozen=True)
@@ -88,23 +97,36 @@ class Splice:
     sound_plan: SoundPlan | None = field(repr=False)
 
 
-def splice(sources: Sequence[Source], sound: Sound = Sound.SMART, *, layout: Layout = Layout.INTERLEAVED) -> Splice:
+#: Hears which bytes of the sources will be read, before the first of them is.
+FetchAhead = Callable[[Sequence[CopyRange]], None]
+
+
+def splice(
+    sources: Sequence[Source],
+    sound: Sound = Sound.SMART,
+    *,
+    layout: Layout = Layout.INTERLEAVED,
+    fetch_ahead: FetchAhead | None = None,
+) -> Splice:
     """Join clips in this order.
 
     Args:
         sources: at least one; all conforming.
         sound: how sound is joined; smart sound falls back to grid where the coding is not plain AAC-LC.
         layout: where the media lies.
+        fetch_ahead: told of every packet that will be read, so that they can be fetched together.
 
     Raises:
         StitchFailed: the clips do not conform; names the first that does not, and in what.
     """
-    movies = [source.movie for source in sources]
-    refuse_what_does_not_conform(movies)
+    # Whole clips must conform: what is left of a trimmed one may need less of a decoder than its header promises.
+    refuse_what_does_not_conform([source.movie for source in sources])
+    movies = [source.shown for source in sources]
     placed = place_clips(movies)
-    film = _FilmInTheMaking(sources, placed, plan_sound(movies, placed) if movies[0].sound else None)
+    readers = [source.reader for source in sources]
+    film = _FilmInTheMaking(movies, readers, placed, plan_sound(movies, placed) if movies[0].sound else None)
     if film.plan and sound is Sound.SMART:
-        film.make_seams()
+        film.make_seams(fetch_ahead)
     return film.finish(layout)
 
 
@@ -122,9 +144,15 @@ def refuse_what_does_not_conform(movies: Sequence[Movie]) -> None:
 class _FilmInTheMaking:
     """Gathers the tracks, the made packets and the pieces."""
 
-    def __init__(self, sources: Sequence[Source], placed: list[PlacedClip], plan: SoundPlan | None) -> None:
-        self.sources = sources
-        self.movies = [source.movie for source in sources]
+    def __init__(
+        self,
+        movies: list[Movie],
+        readers: list[ByteReader | None],
+        placed: list[PlacedClip],
+        plan: SoundPlan | None,
+    ) -> None:
+        self.movies = movies
+        self.readers = readers
         self.placed = placed
         self.plan = plan
         self.extra = bytearray()
@@ -132,13 +160,13 @@ class _FilmInTheMaking:
         #: Made packets of each join that was made anew, by the clip that it starts.
         self.seams: dict[int, list[bytes]] = {}
 
-    def make_seams(self) -> None:
+    def make_seams(self, fetch_ahead: FetchAhead | None) -> None:
         """Make the packets around each join anew, where that is possible."""
         # Imported only here: it loads PyAV, which takes longer than the whole of the rest.
         from media.seam import make_seams
 
         assert self.plan is not None
-        self.seams = make_seams(self.movies, [source.reader for source in self.sources], self.placed, self.plan)
+        self.seams = make_seams(self.movies, self.readers, self.placed, self.plan, fetch_ahead)
 
     def finish(self, layout: Layout) -> Splice:
         """Lay everything out and write the index."""

@@ -67,6 +67,7 @@ def splice_files(
     output: Path,
     *,
     sound: Sound = Sound.SMART,
+    keep_ms: Sequence[int | None] | None = None,
     progress: Progress | None = None,
 ) -> StitchReport:
     """Join clips without encoding into one MP4, and read it back.
@@ -75,6 +76,7 @@ def splice_files(
         paths: conforming MP4s, in the film's order; the same one may stand there twice.
         output: where the film goes; a file of that name is replaced when, and only when, the film is done.
         sound: how sound is joined.
+        keep_ms: how much of each clip is shown, from its start, to the nearest clean cut; None for all of it.
         progress: told (bytes written, bytes of the film) now and then.
 
     Raises:
@@ -87,11 +89,13 @@ def splice_files(
     if output.exists() and any(output.samefile(path) for path in files):
         raise StitchFailed(f"write {output}: that is one of the clips; choose another name")
     clips = [files[path] for path in paths]
-    film = splice([Source(clip.movie, clip) for clip in clips], sound)
+    kept = keep_ms or [None] * len(clips)
+    sources = [Source(clip.movie, clip, keep) for clip, keep in zip(clips, kept, strict=True)]
+    film = splice(sources, sound)
     with new_file(output, film.size_bytes) as (part, target):
         write_splice(film, clips, target, progress)
         os.fsync(target)
-        return verify(part, sum(clip.movie.video.sample_count for clip in clips), splice=film)
+        return verify(part, sum(source.shown.video.sample_count for source in sources), splice=film)
 
 
 @contextmanager

@@ -1,0 +1,121 @@
+"""Shows only the beginning of a clip without encoding: an index that looks as if the file ended earlier.
+
+Frames are stored in the order in which they are decoded, and each is made only of those before it. So what is kept
+is the first so many of that order, and only where just these are shown one after the other from the first one: a
+*clean cut*. Between the frames that others hang on there may be none: an encoder with three B-frames in a row has one
+at least every four frames, so that a cut lies at most two frames from where it was asked for; without B-frames every
+frame is one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate
+from math import ceil
+from operator import add
+from typing import NamedTuple
+
+from media.movie import Edit, Movie, Run, Track, append_run, expand
+
+
+class Cut(NamedTuple):
+    """Where the picture of a clip may end."""
+
+    #: How many frames are kept.
+    frame_count: int
+    #: Seconds from the start of the first frame to the end of the last kept one.
+    seconds: Fraction
+
+
+def trim_end(movie: Movie, keep_ms: int) -> Movie:
+    """Give the movie as if its file ended after the clean cut nearest to `keep_ms`; itself if that is its end.
+
+    The sound ends with the packet in which the picture ends.
+
+    Args:
+        movie: not fragmented.
+        keep_ms: 1 or more; of two cuts that are equally near, the earlier one is taken.
+    """
+    cut = nearest_cut(movie.video, keep_ms)
+    if cut.frame_count == movie.video.sample_count:
+        return movie
+    video = _shortened(movie.video, cut.frame_count)
+    video.edits = _shortened_edits(movie.video.edits, cut.seconds, movie.timescale)
+    sounds = [_trimmed_sound(movie, sound, cut.seconds) for sound in movie.sound_tracks]
+    return replace(movie, video_tracks=[video, *movie.video_tracks[1:]], sound_tracks=sounds)
+
+
+def nearest_cut(video: Track, keep_ms: int) -> Cut:
+    """Find the clean cut of a picture that is nearest to `keep_ms`; of two equally near ones the earlier."""
+    wanted = Fraction(keep_ms, 1000)
+    return min(_clean_cuts(video), key=lambda cut: abs(cut.seconds - wanted))
+
+
+def _clean_cuts(video: Track) -> Iterator[Cut]:
+    """Give every clean cut, rising; the last one keeps all."""
+    starts = accumulate(expand(video.durations), initial=0)
+    if video.compositions:
+        shown = array("q", map(add, starts, expand(video.compositions)))
+    else:
+        shown = array("q", starts)[: video.sample_count]
+    ends = [*sorted(shown)[1:], (max(shown) + _last_duration(video)) if shown else 0]
+    first, latest = min(shown, default=0), 0
+    for count, time in enumerate(shown, start=1):
+        latest = max(latest, time)
+        # Just these are shown from the first one on, if the latest of them is that many frames from it.
+        if count == video.sample_count or latest < ends[count - 1]:
+            yield Cut(count, Fraction(ends[count - 1] - first, video.timescale))
+
+
+def _last_duration(video: Track) -> int:
+    # Muxers write at the last sample what is left, or nothing.
+    return video.interval or video.durations[-1].value
+
+
+def _trimmed_sound(movie: Movie, sound: Track, seconds: Fraction) -> Track:
+    """End a sound track with the packet in which the picture ends."""
+    begin = sound.pause(movie.timescale) - Fraction(sound.media_start, sound.timescale) - movie.picture_start
+    ends = accumulate(expand(sound.durations))
+    wanted = ceil((seconds - begin) * sound.timescale)
+    count = min(sound.sample_count, bisect_left(list(ends), wanted) + 1)
+    trimmed = _shortened(sound, count)
+    trimmed.edits = _shortened_edits(sound.edits, seconds + movie.picture_start, movie.timescale, whole=True)
+    return trimmed
+
+
+def _shortened(track: Track, count: int) -> Track:
+    """Give a track of the first `count` samples, 1 or more; its edit list is the caller's to mend."""
+    chunks = bisect_left(track.chunk_firsts, count)
+    return replace(
+        track,
+        durations=_first_runs(track.durations, count),
+        compositions=_first_runs(track.compositions, count),
+        sync=None if track.sync is None else array("I", (number for number in track.sync if number <= count)),
+        sizes=track.sizes[:count],
+        chunk_offsets=track.chunk_offsets[:chunks],
+        chunk_firsts=track.chunk_firsts[:chunks] + array(track.chunk_firsts.typecode, [count]),
+    )
+
+
+def _first_runs(runs: list[Run], count: int) -> list[Run]:
+    found: list[Run] = []
+    for length, value in runs:
+        append_run(found, min(length, count), value)
+        count -= min(length, count)
+    return found
+
+
+def _shortened_edits(edits: list[Edit], seconds: Fraction, timescale: int, *, whole: bool = False) -> list[Edit]:
+    """Let an edit list show so much; its pauses are counted in where `whole` says so."""
+    left = round(seconds * timescale)
+    found = []
+    for edit in edits:
+        is_counted = whole or edit.media_time >= 0
+        length = min(edit.duration, left) if is_counted else edit.duration
+        left -= length if is_counted else 0
+        found.append(edit._replace(duration=length))
+    return found
