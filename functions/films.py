@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from events.clip import StitchReport
+from events.clip import ClipFacts, StitchReport
 from events.errors import BadMedia, NotFound, StitchFailed
 from events.names import FILM, OutputObject, output_name, parse_object_name, parse_uri, stitch_name
+from events.plan import Engine, StitchPlan
 from events.requests import Settings
 from functions import clips
+from functions.film_report import report_from_plan
 from functions.services import Services
 from pipeline import facts
 from pipeline.object_port import ObjectInfo
@@ -46,8 +48,8 @@ def film_done(services: Services, job: Job, attempt: int, info: ObjectInfo) -> f
         BadMedia: the film is no playable video.
         NotFound: this version of the film is gone.
     """
-    report = _report(services, job.job_id, attempt)
     seen = clips.look_at(services, info).facts
+    report = _report(services, job.job_id, attempt, seen)
     same = (seen.frame_count, seen.width_px, seen.height_px, seen.size_bytes)
     said = (report.frame_count, report.width_px, report.height_px, report.size_bytes)
     if same != said:
@@ -79,12 +81,21 @@ def _at_output_path(services: Services, job: Job, film: ObjectInfo) -> ObjectInf
     return services.objects.compose(wanted, [film.uri])
 
 
-def _report(services: Services, job_id: str, attempt: int) -> StitchReport:
-    uri = f"gs://{services.bucket}/{stitch_name(job_id, attempt, 'report.json')}"
+def _report(services: Services, job_id: str, attempt: int, film: ClipFacts) -> StitchReport:
+    if (report := _paper(services, job_id, attempt, "report.json")) is not None:
+        return StitchReport.from_json(report)
+    plan = _paper(services, job_id, attempt, "plan.json")
+    if plan is not None and (ordered := StitchPlan.from_json(plan)).engine is Engine.TRANSCODER:
+        # The Transcoder API writes no report, so the plan that its engine left vouches for its films.
+        return report_from_plan(ordered, film)
+    raise _wrong(job_id, f"its report {stitch_name(job_id, attempt, 'report.json')} is missing")
+
+
+def _paper(services: Services, job_id: str, attempt: int, filename: str) -> bytes | None:
     try:
-        return StitchReport.from_json(services.objects.read(uri))
-    except NotFound as exc:
-        raise _wrong(job_id, f"its report {uri} is missing") from exc
+        return services.objects.read(f"gs://{services.bucket}/{stitch_name(job_id, attempt, filename)}")
+    except NotFound:
+        return None
 
 
 def _wrong(job_id: str, text: str) -> StitchFailed:
