@@ -33,7 +33,7 @@ def unsigned_token(project: str, uid: str) -> str:
 
 
 def uid_of(token: str) -> str:
-    """Give the `uid` or `user_id` that an unsigned token claims.
+    """Give the user that an unsigned token names.
 
     Raises:
         ValueError: it is no such token.
@@ -41,9 +41,9 @@ def uid_of(token: str) -> str:
     try:
         body = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return str(claims.get("uid") or claims["user_id"])
-    except (IndexError, KeyError, AttributeError, ValueError) as exc:
-        raise ValueError("read a token: it should be an unsigned JWT with a uid") from exc
+        return str(claims["user_id"])
+    except (IndexError, KeyError, TypeError, ValueError) as exc:
+        raise ValueError("read an ID token: it should be an unsigned JWT with a user_id") from exc
 
 
 def _part(value: dict[str, object]) -> str:
