@@ -1,7 +1,9 @@
 """The door of the stitch program, in a container or as a child process.
 
     python -m gpu_job --plan PLAN.json --work DIR --objects ROOT [--ffmpeg PATH] [--stop-on-stdin-eof]
+    python -m gpu_job --plan gs://BUCKET/PLAN.json --work DIR --objects gs://
 
+The second form works on Cloud Storage and leaves its papers beside the plan, see `gpu_job/cloud_task.py`.
 Standard output: one JSON object a line, see `gpu_job/reporter.py`. Exit codes: the table `EXITS` in
 `gpu_job/exits.py`: 0 done; 64 wrong command line; 65 plan or clip unusable; 66 clip missing or changed; 69 no FFmpeg;
 70 our bug; 73 disk too full; 75 try again; 143 told to stop.
@@ -18,17 +20,24 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from events.errors import BadMessage, PipelineError
 from events.plan import StitchPlan
 from gpu_job.clips import ClipFailed
-from gpu_job.exits import DONE, STOPPED, USAGE, error_of, exit_code_of
+from gpu_job.exits import BAD_INPUT, DONE, STOPPED, USAGE, error_of, exit_code_of
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.ffmpeg_choice import choose_ffmpeg
-from gpu_job.objects import DiskObjects
+from gpu_job.objects import DiskObjects, Objects
 from gpu_job.reporter import Reporter
 from gpu_job.stitch import Tools, stitch
+
+if TYPE_CHECKING:
+    from gpu_job.cloud_objects import CloudObjects
+    from gpu_job.cloud_task import CloudReporter
+
+#: What `--objects` is on Cloud Storage, and what every address there begins with.
+CLOUD = "gs://"
 
 #: How long the tidy end may take after the parent is gone before the process ends untidily.
 _TIDY_SECONDS = 5
@@ -63,7 +72,14 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Stitch; every error becomes a line for programs and an exit code."""
     segment_index = None
     try:
-        reporter.result(stitch(_read_plan(options.plan), _tools(options, reporter)))
+        objects: Objects
+        if options.objects == CLOUD:
+            objects, reporter, nothing_to_do = _on_cloud(options.plan)
+            if nothing_to_do is not None:
+                return nothing_to_do
+        else:
+            objects = DiskObjects(Path(options.objects))
+        reporter.result(stitch(_read_plan(options.plan, objects), _tools(options, objects, reporter)))
     except ClipFailed as exc:
         error, segment_index = exc.error, exc.segment_index
     except PipelineError as exc:
@@ -81,16 +97,36 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     return exit_code_of(error)
 
 
-def _read_plan(path: Path) -> StitchPlan:
+def _on_cloud(plan_uri: str) -> tuple[CloudObjects, CloudReporter, int | None]:
+    """Open Cloud Storage; the number is the exit code where there is nothing to do."""
+    # Imported only here: the embedded mode starts without it, and is installed without Google's libraries.
+    from gpu_job.cloud_task import open_cloud
+
+    objects, reporter, task = open_cloud(plan_uri, os.environ, sys.stdout)
+    if task.index != 0:
+        reporter.note(f"task {task.index} has nothing to do: task 0 makes the film")
+        return objects, reporter, DONE
+    if (failure := reporter.final_failure()) is not None:
+        reporter.note(f"an earlier try has failed for good: {failure.get('message')}")
+        return objects, reporter, BAD_INPUT
+    return objects, reporter, None
+
+
+def _read_plan(place: str, objects: Objects) -> StitchPlan:
+    if place.startswith(CLOUD):
+        paper = objects.read(place)
+        if paper is None:
+            raise BadMessage(f"read the plan {place}: there is no such object")
+        return StitchPlan.from_json(paper)
     try:
-        return StitchPlan.from_json(path.read_bytes())
+        return StitchPlan.from_json(Path(place).read_bytes())
     except OSError as exc:
-        raise BadMessage(f"read the plan {path}: {exc.strerror}") from exc
+        raise BadMessage(f"read the plan {place}: {exc.strerror}") from exc
 
 
-def _tools(options: argparse.Namespace, reporter: Reporter) -> Tools:
+def _tools(options: argparse.Namespace, objects: Objects, reporter: Reporter) -> Tools:
     return Tools(
-        objects=DiskObjects(options.objects),
+        objects=objects,
         reporter=reporter,
         ffmpeg=lambda: FFmpeg(choose_ffmpeg(options.ffmpeg or os.environ.get("LONGREEL_FFMPEG"))),
         work=options.work,
@@ -124,10 +160,10 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m gpu_job", description="Make one film of the clips that a stitch plan names.")
-    parser.add_argument("--plan", type=Path, required=True, help="the StitchPlan, a JSON file")
+    parser.add_argument("--plan", required=True, help="the StitchPlan, a JSON file or gs://bucket/object")
     parser.add_argument("--work", type=Path, required=True, help="folder for temporary files")
     parser.add_argument(
-        "--objects", type=Path, required=True, help="folder that holds gs://bucket/object as bucket/object"
+        "--objects", required=True, help="folder that holds gs://bucket/object as bucket/object, or gs:// itself"
     )
     parser.add_argument("--ffmpeg", help="FFmpeg program; else LONGREEL_FFMPEG, else the one that pip installed")
     parser.add_argument(

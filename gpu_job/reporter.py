@@ -16,16 +16,29 @@ from typing import IO, Any
 from events.clip import StitchReport
 from events.errors import PipelineError
 
-#: Shortest time between two progress lines of the same message: a person sees no more, and each is an event.
+#: Shortest time between two progress lines, if nobody says otherwise: a person sees no more, and each is an event.
 _INTERVAL_SECONDS = 0.2
 
 
 class Reporter:
-    """Writes the lines; progress never goes backwards and comes at most five times a second."""
+    """Writes the lines; progress never goes backwards and comes at most once an interval.
 
-    def __init__(self, out: IO[str], *, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        out: where the lines go.
+        clock: seconds that only rise.
+        interval_seconds: shortest time between two progress lines; the line of 100 percent comes at once.
+    """
+
+    def __init__(
+        self,
+        out: IO[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        interval_seconds: float = _INTERVAL_SECONDS,
+    ) -> None:
         self._out = out
         self._clock = clock
+        self._interval_seconds = interval_seconds
         self._percent = -1
         self._said_at: float | None = None
 
@@ -33,7 +46,7 @@ class Reporter:
         """Say how far the work is, 0 to 100; a lower number than before is held at the one before."""
         percent = max(0, min(100, percent))
         now = self._clock()
-        early = self._said_at is not None and now - self._said_at < _INTERVAL_SECONDS
+        early = self._said_at is not None and now - self._said_at < self._interval_seconds
         if percent <= self._percent or (early and percent < 100):
             return
         self._percent, self._said_at = percent, now

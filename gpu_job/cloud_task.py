@@ -1,0 +1,132 @@
+"""What a container on Cloud Run is told by its environment, and the papers that it leaves beside its plan.
+
+    progress.json   {"execution": …, "taskAttempt": 0, "percent": 40, "message": "Encoding clip 2 of 7…"}
+    error.json      {"execution": …, "taskAttempt": 0, "code": …, "message": …, "retryable": …, "segmentIndex": …}
+
+Source of the variables: https://cloud.google.com/run/docs/container-contract#jobs-env-vars.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any
+
+from events.errors import BadMessage, InvalidRequest, PipelineError
+from events.names import uri_fault
+from gpu_job.cloud_objects import CloudObjects
+from gpu_job.reporter import Reporter
+
+#: Shortest time between two progress lines: each is a line of the log and a paid write.
+_INTERVAL_SECONDS = 10
+
+PROGRESS, ERROR = "progress.json", "error.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudTask:
+    """One try of one task of an execution."""
+
+    #: The project that everything is in.
+    project: str
+    #: 0-based; only task 0 works.
+    index: int = 0
+    #: 0-based number of this try, counted up when the platform starts the container again.
+    attempt: int = 0
+    #: Name of the execution; empty elsewhere than on Cloud Run.
+    execution: str = ""
+
+
+def read_task(environment: Mapping[str, str]) -> CloudTask:
+    """Read what Cloud Run says of this container; elsewhere it is the first try of the only task.
+
+    Args:
+        environment: GOOGLE_CLOUD_PROJECT, which the job's own configuration must set, and what Cloud Run adds.
+
+    Raises:
+        InvalidRequest: a variable is missing or cannot be used; names it.
+    """
+    if environment.get("STORAGE_EMULATOR_HOST") and environment.get("LONGREEL_EMULATED") != "on":
+        raise InvalidRequest(
+            "STORAGE_EMULATOR_HOST", "is only for emulators; remove it, or set LONGREEL_EMULATED=on on a laptop"
+        )
+    if not environment.get("GOOGLE_CLOUD_PROJECT"):
+        raise InvalidRequest("GOOGLE_CLOUD_PROJECT", "must be given; infra/ sets it for the jobs")
+    return CloudTask(
+        project=environment["GOOGLE_CLOUD_PROJECT"],
+        index=_number(environment, "CLOUD_RUN_TASK_INDEX"),
+        attempt=_number(environment, "CLOUD_RUN_TASK_ATTEMPT"),
+        execution=environment.get("CLOUD_RUN_EXECUTION", ""),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    text = environment.get(name) or "0"
+    if not text.isascii() or not text.isdecimal():
+        raise InvalidRequest(name, f"should be a number, not {text!r}")
+    return int(text)
+
+
+class CloudReporter(Reporter):
+    """Says the same lines, at most one every ten seconds, and leaves progress and errors where others can read them.
+
+    Args:
+        out: the container's log.
+        objects: where the papers go.
+        plan_uri: `gs://bucket/…/plan.json`; the papers lie beside it.
+        task: stands in the papers.
+    """
+
+    def __init__(self, out: IO[str], objects: CloudObjects, plan_uri: str, task: CloudTask) -> None:
+        super().__init__(out, interval_seconds=_INTERVAL_SECONDS)
+        self._objects = objects
+        self._folder = plan_uri.rpartition("/")[0]
+        self._task = task
+
+    def final_failure(self) -> dict[str, Any] | None:
+        """Give the error line of an earlier try of this execution that another try cannot mend; None without one."""
+        if self._task.attempt == 0:
+            return None
+        paper = self._objects.read(f"{self._folder}/{ERROR}")
+        try:
+            said = json.loads(paper) if paper else {}
+            same = said.get("execution") == self._task.execution
+        except (ValueError, AttributeError):
+            return None  # Somebody else's paper under our name.
+        return said if same and said.get("retryable") is False else None
+
+    def _write(self, line: dict[str, Any]) -> None:
+        paper = {"progress": PROGRESS, "error": ERROR}.get(line["type"])
+        if paper is not None:
+            self._leave(paper, line)
+        super()._write({**line, "severity": "ERROR"} if line["type"] == "error" else line)
+
+    def _leave(self, name: str, line: dict[str, Any]) -> None:
+        task = {"execution": self._task.execution, "taskAttempt": self._task.attempt}
+        said = {key: value for key, value in line.items() if key != "type"}
+        try:
+            self._objects.write(f"{self._folder}/{name}", json.dumps({**task, **said}, ensure_ascii=False).encode())
+        except PipelineError as exc:
+            # The film matters more than its progress bar, and the exit code says the rest.
+            sys.stderr.write(f"leave {name} beside the plan: {exc.message}\n")
+
+
+def open_cloud(
+    plan_uri: str, environment: Mapping[str, str], out: IO[str]
+) -> tuple[CloudObjects, CloudReporter, CloudTask]:
+    """Open Cloud Storage for the stitch of one plan; nobody is asked yet.
+
+    Raises:
+        BadMessage: the environment or the plan's address cannot be used.
+    """
+    from adapters.gcs import CloudObjectStore
+    from adapters.gcs_client import storage_client
+
+    task = read_task(environment)
+    if fault := uri_fault(plan_uri):
+        raise BadMessage(f"read the plan {plan_uri!r}: it {fault}")
+    objects = CloudObjects(CloudObjectStore(partial(storage_client, task.project)))
+    return objects, CloudReporter(out, objects, plan_uri, task), task
