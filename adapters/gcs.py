@@ -12,22 +12,21 @@ may do better.
 from __future__ import annotations
 
 import base64
-import random
+import errno
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.gcs_client import SOCKET_SECONDS, carried_out_never, patience, storage_errors
+from adapters.gcs_client import SOCKET_SECONDS, carried_out_never, patience, storage_errors, tries
 from events.errors import LimitExceeded, NotFound, PipelineError, PreconditionFailed, Unavailable
 from events.names import ObjectUri, parse_uri
 from pipeline.object_port import ObjectInfo
 
 if TYPE_CHECKING:
-    from google.cloud import storage
+    from google.cloud.storage import Blob, Client
 
 #: How long a call is repeated in a function that has 60 seconds, so that two may fail in one delivery.
 DEADLINE_SECONDS = 20.0
@@ -55,9 +54,9 @@ class CloudObjectStore:
         deadline_seconds: how long a failing call is repeated before it is `Unavailable`.
     """
 
-    def __init__(self, client: Callable[[], storage.Client], deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, client: Callable[[], Client], deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._make_client = client
-        self._made: storage.Client | None = None
+        self._made: Client | None = None
         self._lock = threading.Lock()
         self._deadline_seconds = deadline_seconds
 
@@ -107,7 +106,7 @@ class CloudObjectStore:
         """Write a whole object atomically."""
         retry = patience(self._deadline_seconds) if len(content) > _ONE_REQUEST_MAX_BYTES else None
 
-        def upload(blob: storage.Blob, condition: int | None) -> None:
+        def upload(blob: Blob, condition: int | None) -> None:
             blob.upload_from_string(
                 content,
                 content_type=_content_type(uri),
@@ -127,7 +126,7 @@ class CloudObjectStore:
         if {source.bucket for source in sources} != {named.bucket}:
             raise PipelineError(f"compose {uri}: a source lies in another bucket")
 
-        def compose(blob: storage.Blob, condition: int | None) -> None:
+        def compose(blob: Blob, condition: int | None) -> None:
             blob.content_type = _content_type(uri)
             parts = [self._blob(source) for source in sources]
             blob.compose(parts, if_generation_match=condition, timeout=SOCKET_SECONDS, retry=None)
@@ -185,7 +184,7 @@ class CloudObjectStore:
             LimitExceeded: there is no room for it.
         """
 
-        def upload(blob: storage.Blob, condition: int | None) -> None:
+        def upload(blob: Blob, condition: int | None) -> None:
             blob.chunk_size = CHUNK_SIZE_BYTES
             size_bytes = path.stat().st_size
             with path.open("rb") as file:
@@ -206,12 +205,12 @@ class CloudObjectStore:
         doing: str,
         uri: str,
         if_generation: int | None,
-        attempt: Callable[[storage.Blob, int | None], None],
+        attempt: Callable[[Blob, int | None], None],
         deadline_seconds: float,
     ) -> ObjectInfo:
         """Make an object, once, however often `attempt` has to be repeated."""
         named, token, condition = _writable(doing, uri), secrets.token_hex(8), if_generation
-        for last in _tries(deadline_seconds):
+        for is_last in tries(deadline_seconds):
             blob = self._blob(named)
             blob.metadata = {WRITER_KEY: token}
             try:
@@ -222,25 +221,26 @@ class CloudObjectStore:
                 found = self._find(named)
                 if found is not None and (found.metadata or {}).get(WRITER_KEY) == token:
                     return _info(found)  # An earlier try of ours got through; only its answer was lost.
-                if isinstance(exc, PreconditionFailed):
-                    raise _lost_race(doing, exc) if if_generation is None else exc from exc.__cause__
-                if last or (condition is None and found is not None and not carried_out_never(exc)):
+                if isinstance(exc, PreconditionFailed) and if_generation is None:
+                    # The caller asked for no condition: it was ours, and a later call may succeed.
+                    raise Unavailable(f"{doing}: somebody else wrote at the same time ({exc.message})") from exc
+                if is_last or isinstance(exc, PreconditionFailed) or _may_undo(exc, condition, found):
                     raise
-                if condition is None and found is None:
+                if condition is None and not carried_out_never(exc):
                     condition = 0
         raise AssertionError("the last try either returns or raises")
 
-    def _find(self, named: ObjectUri) -> storage.Blob | None:
+    def _find(self, named: ObjectUri) -> Blob | None:
         if len(named.name.encode()) > NAME_MAX_BYTES:
             return None
         with storage_errors(f"look at {named}"):
             bucket = self._client().bucket(named.bucket)
             return bucket.get_blob(named.name, timeout=SOCKET_SECONDS, retry=patience(self._deadline_seconds))
 
-    def _blob(self, named: ObjectUri) -> storage.Blob:
+    def _blob(self, named: ObjectUri) -> Blob:
         return self._client().bucket(named.bucket).blob(named.name)
 
-    def _client(self) -> storage.Client:
+    def _client(self) -> Client:
         with self._lock:
             if self._made is None:
                 self._made = self._make_client()
@@ -264,18 +264,9 @@ def _writable(doing: str, uri: str) -> ObjectUri:
     return named
 
 
-def _lost_race(doing: str, exc: PipelineError) -> Unavailable:
-    return Unavailable(f"{doing}: somebody else wrote at the same time ({exc.message})")
-
-
-def _tries(deadline_seconds: float) -> Iterator[bool]:
-    """Give whether this try is the last, before each; wait between them, at growing intervals."""
-    end, wait = time.monotonic() + deadline_seconds, 0.25
-    while time.monotonic() + wait < end:
-        yield False
-        time.sleep(random.uniform(wait / 2, wait))  # noqa: S311 chance spreads the retries; it keeps no secret
-        wait = min(2 * wait, 4.0)
-    yield True
+def _may_undo(exc: PipelineError, condition: int | None, found: Blob | None) -> bool:
+    """Tell whether what is there now could be newer than a try of which nobody knows whether it arrived."""
+    return condition is None and found is not None and not carried_out_never(exc)
 
 
 @contextmanager
@@ -283,14 +274,12 @@ def _disk(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        import errno
-
         if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise LimitExceeded(f"{doing}: the disk is full") from exc
         raise
 
 
-def _info(blob: storage.Blob) -> ObjectInfo:
+def _info(blob: Blob) -> ObjectInfo:
     crc32c = None if blob.crc32c is None else int.from_bytes(base64.b64decode(blob.crc32c), "big")
     return ObjectInfo(f"gs://{blob.bucket.name}/{blob.name}", int(blob.generation), int(blob.size), crc32c)
 

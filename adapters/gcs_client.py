@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from events.errors import LimitExceeded, PipelineError, Unavailable
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
-    from google.cloud import storage
+    from google.cloud.storage import Client
 
 #: Connections kept open to one host. A stitch reads its clips in 16 threads; a pool smaller than its threads throws
 #: connections away, and each new one costs a TLS handshake.
@@ -24,7 +26,7 @@ _NO_ROOM = {"quotaExceeded", "dailyLimitExceeded", "uploadTooLarge"}
 _TOO_FAST = {"rateLimitExceeded", "userRateLimitExceeded"}
 
 
-def storage_client(project: str) -> storage.Client:
+def storage_client(project: str) -> Client:
     """Make a client that may be used by many threads at once.
 
     STORAGE_EMULATOR_HOST is followed by the library itself; it then needs no credentials.
@@ -35,11 +37,11 @@ def storage_client(project: str) -> storage.Client:
     Raises:
         NotAllowed: there are no usable credentials.
     """
-    from google.cloud import storage
+    from google.cloud.storage import Client
     from requests.adapters import HTTPAdapter
 
     with translated("sign in to Cloud Storage"):
-        client = storage.Client(project=project)
+        client = Client(project=project)
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS_MAX))
     return client
@@ -100,3 +102,13 @@ def _errors_of(exc: Any) -> list[dict[str, Any]]:
 def carried_out_never(exc: PipelineError) -> bool:
     """Tell whether the other side cannot have done what failed: it said "too many requests"."""
     return getattr(exc.__cause__, "code", None) == 429
+
+
+def tries(deadline_seconds: float) -> Iterator[bool]:
+    """Give whether this try is the last, before each; wait between them, at growing intervals."""
+    end, wait = time.monotonic() + deadline_seconds, 0.25
+    while time.monotonic() + wait < end:
+        yield False
+        time.sleep(random.uniform(wait / 2, wait))  # noqa: S311 chance spreads the retries; it keeps no secret
+        wait = min(2 * wait, 4.0)
+    yield True

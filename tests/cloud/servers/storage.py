@@ -7,7 +7,7 @@
         server.events.misbehave("double", prefix="jobs/")
 
 Kinds of requests: `get`, `list`, `download`, `upload`, `resumable_begin`, `resumable_chunk`, `compose`, `copy`,
-`patch`, `delete`, `batch`, `bucket`, `notification`, `signed_get`, `signed_put`, `signed_begin`, `cors`.
+`patch`, `delete`, `bucket`, `signed_get`, `signed_put`, `signed_begin`, `signer`, `cors`. What it lacks answers 501.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.cloud.servers.storage_events import FinalizeEvents
 from tests.cloud.servers.storage_listing import listing
 from tests.cloud.servers.storage_objects import Conditions, Objects, StoredObject
 from tests.cloud.servers.storage_uploads import Uploads
+from tests.cloud.servers.storage_xml import SignedUrls, cors_rule
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _BUCKET = r"/storage/v1/b/(?P<bucket>[^/]+)"
@@ -59,6 +60,7 @@ class StorageServer(LoopbackServer):
         self._add_bucket_routes()
         self._add_object_routes()
         self._add_upload_routes()
+        self._signed_urls = SignedUrls(self, self.objects, self._uploads, self._download)
 
     def stop(self) -> None:
         """Stop, after Pub/Sub has every event; the objects are gone where the folder was temporary."""
@@ -93,6 +95,17 @@ class StorageServer(LoopbackServer):
         """Publish finalize events of objects below `prefix` on `projects/p/topics/t`, by PUBSUB_EMULATOR_HOST."""
         self.events.notify(topic_path, prefix)
 
+    def trust(self, email: str, public_key_pem: str) -> None:
+        """Take URLs that this signer signed; an emulated one introduces itself by `PUT /_signers/{email}`."""
+        self._signed_urls.signers[email] = public_key_pem
+
+    def decorate(self, request: Request, answer: Answer) -> None:
+        """Let a page of another origin read the answer, where the bucket's CORS setting says so."""
+        rule = cors_rule(self.objects.buckets.get(request.found.get("bucket", ""), {}), request)
+        if rule is not None:
+            answer.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+            answer.headers["Access-Control-Expose-Headers"] = ",".join(rule.get("responseHeader", ()))
+
     def _add_bucket_routes(self) -> None:
         self.route("POST", "/storage/v1/b", "bucket", self._create_bucket)
         self.route("GET", "/storage/v1/b", "bucket", self._list_buckets)
@@ -102,8 +115,8 @@ class StorageServer(LoopbackServer):
 
     def _add_object_routes(self) -> None:
         self.route("GET", _BUCKET + "/o", "list", self._list)
-        self.route("GET HEAD", "/download" + _OBJECT, "download", self.download)
-        self.route("GET HEAD", _OBJECT, "download", self.download, lambda request: request.query.get("alt") == "media")
+        self.route("GET HEAD", "/download" + _OBJECT, "download", self._download)
+        self.route("GET HEAD", _OBJECT, "download", self._download, lambda request: request.query.get("alt") == "media")
         self.route("GET", _OBJECT, "get", self._get)
         self.route("PATCH PUT", _OBJECT, "patch", self._patch)
         self.route("DELETE", _OBJECT, "delete", self._delete)
@@ -162,7 +175,7 @@ class StorageServer(LoopbackServer):
     def _get(self, request: Request) -> Answer:
         return self._made(self._present(request))
 
-    def download(self, request: Request) -> Answer:
+    def _download(self, request: Request) -> Answer:
         """Give an object's bytes, or the asked range of them."""
         present = self._present(request)
         start, end, status = _range(request.headers.get("Range"), present.content.size_bytes)
