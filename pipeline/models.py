@@ -47,7 +47,8 @@ class VideoModel:
 
     def start_image_type(self, uri: str) -> str | None:
         """Give the media type of a picture by its name; None for one that the model does not read."""
-        return self.start_images.get(parse_uri(uri).name.rpartition(".")[2].lower())
+        _, dot, ending = parse_uri(uri).name.rpartition(".")
+        return self.start_images.get(ending.lower()) if dot else None
 
 
 def _veo(second_micro_usd: Mapping[Resolution, int]) -> VideoModel:
@@ -170,7 +171,7 @@ def _the_model(generator: str, name: str, field: str) -> VideoModel:
 
 def _check_film(name: str, model: VideoModel, settings: Settings) -> None:
     if settings.aspect_ratio not in model.aspect_ratios:
-        ratios = " or ".join(sorted(model.aspect_ratios, reverse=True))
+        ratios = " or ".join(each for each in AspectRatio if each in model.aspect_ratios)
         raise InvalidRequest("aspectRatio", f"{name} makes {ratios}, not {settings.aspect_ratio}")
     if settings.resolution not in model.second_micro_usd:
         resolutions = " or ".join(model.second_micro_usd)

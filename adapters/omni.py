@@ -1,0 +1,188 @@
+"""The `omni` generator: Google's Gemini Omni models by interactions; the clip lands under the order's prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking
+from adapters.genai_outcomes import failed, not_taken, not_told, nothing_came
+from events.errors import RenderFailed, Unavailable
+from events.requests import PromptSpec, Settings
+from pipeline.models import model_of, quote
+from pipeline.work_ports import Gone, Quote, RenderOrder, Running, Started, Stopped
+
+if TYPE_CHECKING:
+    from google.genai.interactions import Interaction
+
+#: The only location that has Omni. Source: promptfoo pull request 10151, July 2026.
+LOCATION = "global"
+
+#: How long an interaction that is completed and shows no clip may still bring one: its answer is known to leave out
+#: clips that are in the bucket. Source: Google AI developer forum, thread 183928.
+SETTLING = timedelta(minutes=2)
+
+_PREFIX = "interactions/"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class OmniGenerator:
+    """Orders clips from Omni. An order that was taken is recorded as `interactions/<id>`."""
+
+    project: str
+    #: The model of requests that name none.
+    default_model: str
+    #: `http://host:port` that speaks Vertex; None for Google's own.
+    endpoint: str | None = None
+    now: Callable[[], datetime] = _now
+    timeout_ms: int = CALL_TIMEOUT_MS
+    _client: GenaiClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._client = GenaiClient(self.project, LOCATION, self.endpoint, self.timeout_ms)
+
+    @property
+    def resubmittable(self) -> bool:
+        """Give False: the same order given twice is paid twice."""
+        return False
+
+    def check(self, scene: PromptSpec, settings: Settings, field: str) -> Quote:
+        """Tell the price and what will differ; refuse what the model cannot make. See `pipeline.models.quote`."""
+        return quote("omni", self.default_model, scene, settings, field)
+
+    def submit(self, order: RenderOrder) -> Started:
+        """Order one clip. Nothing is repeated here: whoever has no answer finds the clip under its prefix.
+
+        Raises:
+            LimitExceeded: the quota is used up; nothing was bought.
+            RenderFailed, NotAllowed: it was refused; nothing was bought.
+            Unavailable: it may have been bought.
+        """
+        model = order.settings.model or self.default_model
+        doing = f"order segment {order.segment_index} of {order.job_id} from {model}"
+        body = _request(order, model)
+        try:
+            with asking(doing):
+                answer: Interaction = self._client.get().interactions.create(**body)
+        except Refused as exc:
+            raise not_taken(exc, doing, model, "omni") from exc
+        if answer.status == "failed" and isinstance(outcome := self._outcome(answer), Stopped):
+            raise RenderFailed(f"{doing}: {outcome.message}", code=outcome.code, retryable=outcome.retryable)
+        if not answer.id:
+            # It was accepted, so it may be under way, and nobody can be asked about it: only its clip will tell.
+            raise Unavailable(f"{doing}: it was accepted, but the answer names no interaction")
+        return Started(_PREFIX + answer.id.rpartition("/")[2])
+
+    def poll(self, operation: str) -> Running | Stopped | Gone:
+        """Ask what became of an interaction.
+
+        Raises:
+            Unavailable: nobody answered.
+            RenderFailed, NotAllowed: asking is not allowed.
+        """
+        doing = f"ask about {operation}"
+        try:
+            with asking(doing):
+                answer = self._client.get().interactions.get(operation.removeprefix(_PREFIX))
+        except Refused as exc:
+            return not_told(exc, doing)
+        return self._outcome(answer)
+
+    def cancel(self, operation: str) -> None:
+        """Call an interaction off; what is over already stays as it is.
+
+        Raises:
+            Unavailable: nobody answered.
+            NotAllowed: there are no credentials.
+        """
+        try:
+            with asking(f"call {operation} off"):
+                self._client.get().interactions.cancel(operation.removeprefix(_PREFIX))
+        except Refused:
+            return  # It is over, or was never there.
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _outcome(self, answer: Interaction) -> Running | Stopped | Gone:
+        """Sort an interaction. Whatever it says, its prefix is looked at again before anybody believes it."""
+        match answer.status:
+            case "completed":
+                return self._completed(answer)
+            case "failed":
+                return failed(*_fault(answer))
+            case "cancelled" | "incomplete" | "requires_action":
+                message = f"the interaction ended as {answer.status} {_fault(answer)[1]}".rstrip()
+                return Stopped("generation_failed", message, retryable=True)
+            case "budget_exceeded":
+                message = f"the interaction used up its budget of tokens {_fault(answer)[1]}".rstrip()
+                return Stopped("budget_exceeded", message, retryable=False)
+            case _:
+                # in_progress, queued, requires_continuation (which the service does by itself in the background), and
+                # words that are not known yet: whoever asks stops asking after an hour.
+                return Running()
+
+    def _completed(self, answer: Interaction) -> Running | Stopped | Gone:
+        if answer.output_video is not None and answer.output_video.uri:
+            return Gone()
+        since = _time(answer.updated)
+        if since is not None and self.now() - since < SETTLING:
+            # A new attempt would be paid for, and this one's clip may be a moment away.
+            return Running()
+        code, said = _fault(answer)
+        return failed(code, said) if said else nothing_came(answer.output_text or "")
+
+
+def _request(order: RenderOrder, name: str) -> dict[str, Any]:
+    scene, model = order.spec.scene, model_of(name)
+    assert scene is not None, "api.check lets only prompts through to this generator"
+    assert model is not None, "api.check lets only models of this generator through"
+    asked_ms = model.asked_duration_ms(scene.duration_ms)
+    assert asked_ms is not None, "api.check lets only lengths through that the model makes"
+    content: Any = scene.prompt
+    if start := order.start_image or scene.start_image:
+        image = {"type": "image", "uri": start, "mime_type": model.start_image_type(start)}
+        content = [image, {"type": "text", "text": scene.prompt}]
+    return {
+        "model": name,
+        "input": content,
+        # In the background the service goes on by itself; else the SDK would send further requests that cost money.
+        "background": True,
+        "generation_config": {"video_config": {"task": "image_to_video" if start else "text_to_video"}},
+        "response_format": {
+            "type": "video",
+            "delivery": "uri",
+            "gcs_uri": order.output_prefix,
+            "duration": f"{asked_ms // 1000}s",
+            "aspect_ratio": str(order.settings.aspect_ratio),
+            "resolution": str(order.settings.resolution),
+        },
+        "labels": {"longreel_job": order.job_id, "longreel_segment": str(order.segment_index)},
+    }
+
+
+def _fault(answer: Interaction) -> tuple[int | None, str]:
+    """Give the google.rpc.Code, where there is one, and the words of everything that is said to have gone wrong."""
+    code: int | None = None
+    said = [each.message or each.code or "" for each in answer.errors or []]
+    for step in answer.steps or []:
+        error = getattr(step, "error", None)
+        if error is not None:
+            code = code if code is not None else error.code
+            said.append(error.message or "")
+    return code, "; ".join(filter(None, said))
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
