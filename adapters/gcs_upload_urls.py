@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adapters.gcs_client import SOCKET_SECONDS, storage_errors
-from events.errors import InvalidRequest, NotAllowed
+from events.errors import InvalidRequest, NotAllowed, Unavailable
 from events.names import parse_uri
 
 if TYPE_CHECKING:
     from google.auth.credentials import Signing
+    from google.auth.crypt import Signer
     from google.cloud.storage import Client
 
 #: Source: https://cloud.google.com/storage/docs/access-control/signed-urls
@@ -39,7 +42,7 @@ class UploadUrls:
     Args:
         client: makes the client; its endpoint is where the URLs lead.
         bucket: the bucket that uploads go to.
-        signing: makes what signs, once: `by_service_account`, or `by_throwaway_key(client)` against an emulator.
+        signing: makes what signs, once: `by_service_account`, or by a throw-away key against an emulator.
     """
 
     def __init__(self, client: Callable[[], Client], bucket: str, signing: Callable[[], Signing]) -> None:
@@ -72,8 +75,7 @@ class UploadUrls:
             # An upload URL must not replace anything, and so it works once.
             "x-goog-if-generation-match": "0",
         }
-        doing = f"sign an upload to {named}"
-        with storage_errors(doing):
+        with _signing_errors(f"sign an upload to {named}"):
             expires_at = datetime.now(UTC).replace(microsecond=0) + expires_in
             blob = self._client().bucket(named.bucket).blob(named.name)
             url = blob.generate_signed_url(
@@ -100,43 +102,60 @@ def by_service_account() -> Signing:
     from google.auth import iam
     from google.auth.credentials import Signing
     from google.auth.transport.requests import Request
-    from google.oauth2.service_account import Credentials
 
     with storage_errors("find out who signs uploads"):
         credentials, _project = google.auth.default(scopes=[_SCOPE])
         if isinstance(credentials, Signing):
             return credentials
-        request = Request()
+        # Without a limit of our own, a signature may take as long as two of our functions.
+        request = partial(Request(), timeout=SOCKET_SECONDS[1])
         # Only then does it know its own name.
-        credentials.refresh(request)
+        credentials.refresh(request)  # type: ignore[no-untyped-call]  # google-auth has no types
     email = getattr(credentials, "service_account_email", None)
     if not email:
         raise NotAllowed(
             "sign uploads: only a service account can; set GOOGLE_APPLICATION_CREDENTIALS to one's key file"
         )
-    signs: Signing = Credentials(iam.Signer(request, credentials, email), email, _TOKEN_URI)
-    return signs
+    return _signing(iam.Signer(request, credentials, email), email)  # type: ignore[no-untyped-call]  # the same
 
 
-def by_throwaway_key(client: Callable[[], Client]) -> Callable[[], Signing]:
+def by_throwaway_key(client: Client) -> Signing:
     """Sign with a key made on the spot; the emulator is told its public half at `/_signers/{email}`.
 
     Args:
-        client: makes a client that speaks to the emulator.
+        client: speaks to the emulator.
+
+    Raises:
+        NotAllowed: there is no emulator on the other side.
     """
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from google.auth.crypt import RSASigner
 
-    def make() -> Signing:
-        from cryptography.hazmat.primitives.asymmetric import rsa
-        from google.auth.crypt import RSASigner
-        from google.oauth2.service_account import Credentials
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    email = f"signer-{secrets.token_hex(6)}@longreel.invalid"
+    _introduce(client, email, key.public_key())
+    return _signing(RSASigner(key), email)  # type: ignore[no-untyped-call]  # google-auth has no types
 
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        email = f"signer-{secrets.token_hex(6)}@longreel.invalid"
-        _introduce(client(), email, key.public_key())
-        signs: Signing = Credentials(RSASigner(key), email, _TOKEN_URI)
-        return signs
 
-    return make
+def _signing(signer: Signer, email: str) -> Signing:
+    """Give credentials that only sign: the class of service accounts takes any signer."""
+    from google.oauth2.service_account import Credentials
+
+    signs: Signing = Credentials(signer, email, _TOKEN_URI)  # type: ignore[no-untyped-call]  # google-auth has no types
+    return signs
+
+
+@contextmanager
+def _signing_errors(doing: str) -> Iterator[None]:
+    try:
+        with storage_errors(doing):
+            yield
+    except Unavailable as exc:
+        # The library reports a missing role as if the connection were at fault.
+        if "PERMISSION_DENIED" in str(exc.__cause__):
+            text = f"{doing}: this service account may not sign; give it roles/iam.serviceAccountTokenCreator on itself"
+            raise NotAllowed(text) from exc
+        raise
 
 
 def _introduce(client: Client, email: str, public_key: Any) -> None:

@@ -12,7 +12,10 @@ Kinds of requests: `get`, `list`, `download`, `upload`, `resumable_begin`, `resu
 
 from __future__ import annotations
 
+import argparse
 import re
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -262,3 +265,28 @@ def _download_headers(present: StoredObject) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "ETag": f'"{present.etag}"',
     }
+
+
+def main() -> None:
+    """Serve until the process is told to end; prints the URL once it answers."""
+    parser = argparse.ArgumentParser(description="Cloud Storage on the loopback interface")
+    parser.add_argument("--port", type=int, default=0, help="0 for a free one")
+    parser.add_argument("--folder", type=Path, help="where the bytes lie; a temporary one when left out")
+    parser.add_argument("--bucket", action="append", default=[], help="a bucket to make; any page may upload to it")
+    parser.add_argument("--notify", metavar="TOPIC_PATH", help="projects/p/topics/t that hears of new objects")
+    parser.add_argument("--prefix", default="", help="of the objects that the topic hears of")
+    said = parser.parse_args()
+    with StorageServer(said.folder, port=said.port) as server:
+        for bucket in said.bucket:
+            server.objects.create_bucket(bucket, {"cors": ANY_PAGE})
+        if said.notify:
+            server.notify(said.notify, said.prefix)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: server.stopping.set())
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        server.stopping.wait()
+
+
+if __name__ == "__main__":
+    main()
