@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlencode, urlsplit
 
 from tests.web.identity import unsigned_token
@@ -215,10 +215,15 @@ class ListenerPage:
         # Asked every few milliseconds, not once a drawn frame: a page in the background draws none.
         self.page.wait_for_function(condition, arg=argument, polling=10)
 
-    def seen_at_ms(self, name: str, value: object) -> float:
-        """Give when the page first had the job with a value in a field: milliseconds since 1970 on our own clock."""
-        first = next(event for event in self.events("job") if (event["data"] or {}).get(name) == value)
-        return float(first["at"]) - self._clock_ahead_ms()
+    def commit_to_page_ms(self) -> list[float]:
+        """Give how long every change of the job took to the page, in order, from what its `updatedAt` says.
+
+        That is read off a clock before the commit is sent, so this is more than the way from commit to page. What the
+        listener found when it began is left out: it is as old as it is.
+        """
+        ahead = self._clock_ahead_ms()
+        seen = [(event["at"], event["data"]["updatedAt"]) for event in self.events("job") if event["exists"]]
+        return [at - ahead - (when["seconds"] * 1000 + when["nanoseconds"] / 1e6) for at, when in seen[1:]]
 
     def _clock_ahead_ms(self) -> float:
         # The page's clock began with the page and was never set since, so it drifts away from that of the system.
@@ -238,3 +243,10 @@ class ListenerPage:
     def close(self) -> None:
         """Close the page and forget its user."""
         self.page.context.close()
+
+
+class OpenPage(Protocol):
+    """What the fixture `open_page` gives: the page in a test's own project, closed after the test."""
+
+    def __call__(self, uid: str | None, functions_host: str | None = None) -> ListenerPage:
+        """Open the page as a user, or as nobody."""

@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from tests.cloud import emulators
-from tests.web.browser import Chromium
+from tests.web.browser import Chromium, ListenerPage, OpenPage
 from tests.web.firestore_rest import RULES, FirestoreRest
 
 _WEB = Path(__file__).parent
@@ -74,3 +75,16 @@ def database(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> FirestoreR
     found = FirestoreRest(firestore_host, emulators.fresh_project())
     assert found.release_rules(RULES.read_text(encoding="utf-8")) == []
     return found
+
+
+@pytest.fixture
+def open_page(chromium: Chromium, database: FirestoreRest) -> Iterator[OpenPage]:
+    """Give a function that opens a page as a user, or as nobody; the pages are closed after the test."""
+    with ExitStack() as exits:
+
+        def opened(uid: str | None, functions_host: str | None = None) -> ListenerPage:
+            page = chromium.open_page(database.project, database.host, functions_host, uid)
+            exits.callback(page.close)
+            return page
+
+        yield opened

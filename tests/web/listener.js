@@ -24,6 +24,8 @@ if (asked.has('functions')) connectFunctionsEmulator(functions, ...hostAndPort(a
 
 const events = [];
 let stops = [];
+let segmentCount = 0;
+let segmentStates = new Map();
 
 /** Call a callable function; what it refuses is thrown as {code, message, details}. */
 async function call(name, data) {
@@ -46,7 +48,8 @@ function listen(jobId) {
       // The ids are numbers, which Firestore sorts as texts: 10 before 2.
       const sorted = found.docs.toSorted((a, b) => Number(a.id) - Number(b.id));
       keep({ kind: 'segments', jobId, data: Object.fromEntries(sorted.map((each) => [each.id, each.data()])) });
-      showSegments(sorted);
+      segmentStates = new Map(sorted.map((each) => [Number(each.id), each.get('state')]));
+      showSegments();
     }, refused('segments', jobId)),
   ];
 }
@@ -54,6 +57,8 @@ function listen(jobId) {
 function stop() {
   stops.forEach((each) => each());
   stops = [];
+  segmentCount = 0;
+  segmentStates = new Map();
 }
 
 function refused(what, jobId) {
@@ -79,13 +84,17 @@ function showJob(job) {
   show('film', job.film?.uri);
   show('error', job.error?.message);
   fill('warnings', (job.warnings ?? []).map((text) => element('li', text)));
+  segmentCount = job.segmentCount;
+  showSegments();
 }
 
-function showSegments(segments) {
-  fill('segments', segments.map((each) => {
-    const item = element('li', each.get('state'));
-    item.className = `segment ${each.get('state')}`;
-    item.prepend(element('b', `Segment ${Number(each.id) + 1}`));
+function showSegments() {
+  fill('segments', Array.from({ length: segmentCount }, (_, index) => {
+    // A segment has no document before something has happened to it.
+    const state = segmentStates.get(index) ?? 'pending';
+    const item = element('li', state);
+    item.className = `segment ${state}`;
+    item.prepend(element('b', `Segment ${index + 1}`));
     return item;
   }));
 }
