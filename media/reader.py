@@ -118,8 +118,8 @@ class WindowedReader:
 class SpanReader:
     """Reads only what it is asked for, from far away, and nothing twice.
 
-    What is known beforehand to be needed is fetched in spans, by many readers at the same time where that is quicker;
-    whatever else is read is fetched as it is asked for, byte for byte. One thread at a time.
+    What is known beforehand to be needed is fetched in spans, by several threads at the same time if they like;
+    whatever else is read is fetched as it is asked for, byte for byte.
 
     Args:
         size_bytes: of the whole.

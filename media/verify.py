@@ -5,7 +5,7 @@ Our own reader and FFmpeg's must both see the expected film. No frame is decoded
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from operator import add
@@ -25,6 +25,8 @@ _SOUND_END_TOLERANCE = Fraction(1, 20)
 
 #: First frames that are looked at, spread over the film: each is a request if the film is an object in a store.
 _GLANCES_MAX = 64
+#: The length of a first unit.
+_GLANCE_BYTES = 4
 
 
 def verify(
@@ -34,6 +36,7 @@ def verify(
     splice: Splice | None = None,
     name: str = "the film",
     with_ffmpeg: bool = True,
+    fetch_ahead: Callable[[Sequence[tuple[int, int]]], None] | None = None,
 ) -> StitchReport:
     """Read a film back and compare it with what it should be.
 
@@ -43,6 +46,7 @@ def verify(
         splice: what the film was made from, if it was spliced; then every join is checked as well.
         name: how messages call a film that is no file.
         with_ffmpeg: whether FFmpeg is asked as well; a function in the cloud may do without PyAV.
+        fetch_ahead: told which spans (offset, length) of a spliced film will be read behind its index.
 
     Raises:
         StitchFailed: something is not as it should be; names what.
@@ -59,7 +63,7 @@ def verify(
     _check_sound(movie)
     for track in movie.video_tracks + movie.sound_tracks:
         _check_inside_media(movie, track)
-    joins = _check_splice(movie, film, splice) if splice else []
+    joins = _check_splice(movie, film, splice, fetch_ahead) if splice else []
     if with_ffmpeg:
         _check_with_av(film, movie)
     return StitchReport(
@@ -110,7 +114,12 @@ def _check_inside_media(movie: Movie, track: Track) -> None:
         _refuse_unless(inside, movie, f"bytes {start} to {end} of its {what} lie outside its media")
 
 
-def _check_splice(movie: Movie, film: ByteReader, splice: Splice) -> list[Join]:
+def _check_splice(
+    movie: Movie,
+    film: ByteReader,
+    splice: Splice,
+    fetch_ahead: Callable[[Sequence[tuple[int, int]]], None] | None,
+) -> list[Join]:
     """Check each join and give them as they were read back."""
     _refuse_unless(
         film.size_bytes == splice.size_bytes, movie, f"it has {film.size_bytes} of {splice.size_bytes} bytes"
@@ -122,8 +131,11 @@ def _check_splice(movie: Movie, film: ByteReader, splice: Splice) -> list[Join]:
         frame = clip.first_frame
         is_sync = sync is None or frame + 1 in sync
         _refuse_unless(is_sync, movie, f"decoding cannot start at frame {frame}, where clip {index + 1} starts")
-    for clip in splice.clips[:: 1 + len(splice.clips) // _GLANCES_MAX]:
-        _check_first_frame(movie, film, clip.first_frame)
+    looked_at = [clip.first_frame for clip in splice.clips[:: 1 + len(splice.clips) // _GLANCES_MAX]]
+    if fetch_ahead:
+        fetch_ahead([(movie.video.sample_offset(frame), _GLANCE_BYTES) for frame in looked_at])
+    for frame in looked_at:
+        _check_first_frame(movie, film, frame)
     return [
         Join(clip_index=index, at_ms=milliseconds(splice.clips[index].start), skew_us=round(skews[index] * 1_000_000))
         for index in range(1, len(splice.clips))
@@ -134,9 +146,9 @@ def _check_first_frame(movie: Movie, film: ByteReader, frame: int) -> None:
     """Check that a picture stands where the index says: H.264 and H.265 begin with the length of their first unit."""
     if movie.video.entry.kind not in ("avc1", "avc3", "hvc1", "hev1"):
         return
-    head = film.read(movie.video.sample_offset(frame), 4)
+    head = film.read(movie.video.sample_offset(frame), _GLANCE_BYTES)
     length = int.from_bytes(head, "big")
-    fits = len(head) == 4 and 0 < length <= movie.video.sizes[frame] - 4
+    fits = len(head) == _GLANCE_BYTES and 0 < length <= movie.video.sizes[frame] - _GLANCE_BYTES
     _refuse_unless(fits, movie, f"there is no picture where frame {frame} should be")
 
 
