@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from google.cloud.video.transcoder_v1.types import Job
+from google.protobuf.json_format import ParseError
 
 from tests.cloud.servers.http import Answer, LoopbackServer, Refused, Request
 from tests.cloud.servers.transcoder_checks import first_fault
@@ -110,8 +111,9 @@ class TranscoderServer(LoopbackServer):
         self.route("DELETE", _PARENT + "/(?P<job>[^/]+)", "delete", self._delete)
 
     def stop(self) -> None:
-        super().stop()
+        self.stopping.set()
         self.wait()
+        super().stop()
 
     def misbehave_job(self, fault: JobFault, times: int = 1) -> None:
         """Queue a fault for the next jobs that are created."""
@@ -121,6 +123,15 @@ class TranscoderServer(LoopbackServer):
         """Give every job that was created and not deleted, in order."""
         with self._jobs.lock:
             return [Job(kept.job) for kept in self._jobs.by_id.values()]
+
+    def relabel(self, name: str, labels: dict[str, str]) -> None:
+        """Give a job other labels, as if somebody else had created it."""
+        with self._jobs.lock:
+            self._jobs.by_id[name.rpartition("/")[2]].job.labels = labels
+
+    def hold(self) -> None:
+        """Let jobs that come wait until `release`."""
+        self._held = True
 
     def release(self) -> None:
         """Let jobs that are held, and those that come, run."""
@@ -213,7 +224,8 @@ class TranscoderServer(LoopbackServer):
                 kept.thread.start()
 
     def _run(self, kept: _Kept) -> None:
-        self.stopping.wait(kept.fault.slow_seconds)
+        if self.stopping.wait(kept.fault.slow_seconds):
+            return
         error = kept.fault.error
         try:
             if error is None:
@@ -262,7 +274,7 @@ class TranscoderServer(LoopbackServer):
 def _read(request: Request) -> Job:
     try:
         return Job.from_json(request.body().decode(), ignore_unknown_fields=False)
-    except ValueError as exc:  # json_format.ParseError is one
+    except (ParseError, ValueError) as exc:
         raise Refused(400, f"Invalid JSON payload received. {exc}", "INVALID_ARGUMENT") from exc
 
 
