@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-CODE := events pipeline media functions adapters embedded gpu_job cli.py main.py
 
 .PHONY: demo test shake check bench constraints clean
 

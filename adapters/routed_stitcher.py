@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from events.errors import LimitExceeded, StitchFailed
 from events.plan import Engine as EngineName
@@ -12,6 +13,15 @@ from pipeline.ports import Clock
 from pipeline.records import Route
 from pipeline.routing import Engine, choose
 from pipeline.work_ports import FilmReady, Gone, Running, Started, Stopped
+
+
+@runtime_checkable
+class FindsOwners(Protocol):
+    """An engine that knows whose a piece of work is by its own name for it."""
+
+    def owner_of(self, operation: str) -> tuple[str, int] | None:
+        """Give the job id and the attempt (1-based); None if it is none of ours."""
+        ...
 
 
 class RoutedStitcher:
@@ -66,6 +76,13 @@ class RoutedStitcher:
         engine, native = self._of(operation)
         if engine is not None:
             engine.cancel(native)
+
+    def owner_of(self, operation: str) -> tuple[str, int] | None:
+        """Give the job id and the attempt (1-based) of work by an engine's own name for it; None if it is nobody's."""
+        for engine in self._engines.values():
+            if isinstance(engine, FindsOwners) and (owner := engine.owner_of(operation)) is not None:
+                return owner
+        return None
 
     def _ranked(self, plan: StitchPlan) -> list[tuple[EngineName, Route]]:
         answers = {name: engine.offer(plan) for name, engine in self._engines.items()}

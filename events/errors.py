@@ -3,6 +3,7 @@
     PipelineError
     ├── BadMessage          a message or request that cannot be read; permanent
     │   └── InvalidRequest  a request that names what is wrong and what would be right; permanent
+    │       └── TooFewClips a reel of fewer than two clips; permanent
     ├── UnknownJob          no such job; permanent
     ├── AlreadyRunning      the project has an active job of this type; permanent, carries its id
     ├── IllegalTransition   our own mistake: an event that can never meet this state; permanent
@@ -54,6 +55,12 @@ class InvalidRequest(BadMessage):
         super().__init__(f"{field}: {message}" if field else message)
         #: Path of the field on the wire, such as `prompts[3].durationMs`.
         self.field = field
+
+
+class TooFewClips(InvalidRequest):
+    """A reel was asked for of fewer than two clips."""
+
+    code = "too_few_clips"
 
 
 class UnknownJob(PipelineError):

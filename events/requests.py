@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from events.complaints import quoted
-from events.errors import InvalidRequest
+from events.errors import InvalidRequest, TooFewClips
 from events.names import parse_uri, uri_fault
 from events.plan import Compression, Engine, Fit, Orientation
 from events.wire import SCHEMA_VERSION, WireModel, invalid_request
@@ -228,7 +228,10 @@ def read_request(value: object) -> Request:
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        raise invalid_request(exc, model) from exc
+        refused = invalid_request(exc, model)
+        if refused.field == "clips" and any(error["type"] == "too_short" for error in exc.errors()):
+            raise TooFewClips(refused.field, refused.message.partition(": ")[2]) from exc
+        raise refused from exc
 
 
 def segment_specs(request: Request) -> list[SegmentSpec]:

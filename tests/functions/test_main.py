@@ -7,14 +7,20 @@ import json
 import os
 import subprocess
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import functions_framework
 import pytest
 
+from adapters.config import CloudConfig
+from adapters.pubsub import too_early
+from doors.outside import Outside
+from doors.receive import Receiver
 from events.errors import Unavailable
 from events.messages import Requested, SegmentDone, SegmentRequested, StitchRequested, Topic
 from events.wire import WireModel
@@ -25,20 +31,53 @@ SAMPLES = ROOT / "events" / "samples"
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 
+#: Failed deliveries after which a message becomes a dead letter.
+ATTEMPTS_MAX = 3
 #: Posts data to a door; gives the status.
 Post = Callable[..., int]
 
 
+@dataclass
+class Ledger:
+    """Dead letters and failed deliveries, kept where a test can look."""
+
+    letters: list[tuple[str, str, str, int]] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+    #: What the next count and the next burial raise.
+    errors: deque[Exception] = field(default_factory=deque)
+
+    def bury(self, topic: str, body: str, reason: str, attempts: int, message_id: str, at: datetime) -> None:
+        if self.errors:
+            raise self.errors.popleft()
+        self.letters.append((topic, body, reason, attempts))
+
+    def count(self, message_id: str, topic: str, reason: str, now: datetime) -> int:
+        if self.errors:
+            raise self.errors.popleft()
+        self.failed[message_id] += 1
+        return self.failed[message_id]
+
+    def forget(self, message_id: str) -> None:
+        del self.failed[message_id]
+
+
 @pytest.fixture
-def door(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def door(world: World, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     """Give a function that opens a door over `world` and gives its test client."""
     path, loaded = list(sys.path), sys.modules.get("main")
+    receiver = Receiver(world.services, ledger, ledger, ATTEMPTS_MAX, too_early)
+    outside = Outside(CloudConfig("demo-doors", world.services.bucket), world.services, receiver, None)
 
     def open_door(target: str) -> Any:
         # create_app writes it, and would read it again for the next door.
         monkeypatch.delenv("FUNCTION_SIGNATURE_TYPE", raising=False)
         app = functions_framework.create_app(target, str(ROOT / "main.py"))
-        monkeypatch.setattr(sys.modules["main"], "services", lambda: world.services)
+        monkeypatch.setattr(sys.modules["main"], "outside", lambda: outside)
         return app.test_client()
 
     yield open_door
@@ -50,7 +89,7 @@ def door(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
         sys.modules["main"] = loaded
 
 
-def binary(client: Any, kind: str, data: object) -> int:
+def binary(client: Any, kind: str, data: object, at: str | None = None) -> int:
     """Post an event in binary mode: what it is in headers, its data as the body."""
     headers = {
         "ce-specversion": "1.0",
@@ -58,7 +97,7 @@ def binary(client: Any, kind: str, data: object) -> int:
         "ce-type": kind,
         "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
         "content-type": "application/json",
-    }
+    } | ({"ce-time": at} if at else {})
     status: int = client.post("/", headers=headers, data=json.dumps(data)).status_code
     return status
 
@@ -77,10 +116,12 @@ def structured(client: Any, kind: str, data: object) -> int:
     return status
 
 
-def published(message: str | WireModel) -> dict[str, Any]:
+def published(message: str | WireModel, *, at: str | None = None, **attributes: str) -> dict[str, Any]:
     """Give the data of a Pub/Sub event."""
     text = message if isinstance(message, str) else message.to_json()
-    inner = {"data": base64.b64encode(text.encode()).decode(), "messageId": "1", "attributes": {}}
+    inner = {"data": base64.b64encode(text.encode()).decode(), "messageId": "1", "attributes": attributes}
+    if at is not None:
+        inner["publishTime"] = at
     return {"message": inner, "subscription": "projects/p/subscriptions/s"}
 
 
@@ -147,17 +188,17 @@ def test_a_clip_with_a_name_in_any_script_ends_its_segment(world: World, door: C
     "sample", ["requested", "segment_requested", "segment_done", "stitch_requested", "object_finalized"]
 )
 @pytest.mark.parametrize("kind", ["", "_minimal"])
-def test_a_sample_about_a_job_that_is_not_here_is_read_logged_and_acknowledged(
-    world: World, door: Callable[[str], Any], caplog: pytest.LogCaptureFixture, sample: str, kind: str
+def test_a_sample_about_a_job_that_is_not_here_is_acknowledged_and_kept_as_a_dead_letter(
+    world: World, door: Callable[[str], Any], ledger: Ledger, sample: str, kind: str
 ) -> None:
     text = (SAMPLES / f"{sample}{kind}.json").read_text()
     data = json.loads(text) if sample == "object_finalized" else published(text)
-    expected = [] if sample == "object_finalized" else ["unknown_job"]
+    # The sample's object lies in another bucket than this world's, so it is none of its business.
+    expected = [] if sample == "object_finalized" else [(sample, text, "unknown_job")]
 
     assert binary(door(f"on_{sample}"), FINALIZED if sample == "object_finalized" else PUBLISHED, data) == 200
 
-    # The sample's object lies in another bucket than this world's, so it is none of its business.
-    assert [record.code for record in caplog.records if record.name == "longreel.main"] == expected
+    assert [(topic, body, reason.partition(":")[0]) for topic, body, reason, _ in ledger.letters] == expected
 
 
 @pytest.mark.parametrize(
@@ -181,20 +222,29 @@ def test_a_sample_about_a_job_that_is_not_here_is_read_logged_and_acknowledged(
     ],
 )
 @pytest.mark.parametrize("target", ["on_requested", "on_segment_done", "on_object_finalized"])
-def test_what_cannot_be_read_is_logged_once_and_acknowledged(
-    world: World, door: Callable[[str], Any], caplog: pytest.LogCaptureFixture, target: str, data: Any
+def test_what_cannot_be_read_is_acknowledged_and_becomes_a_dead_letter_with_its_reason(
+    world: World, door: Callable[[str], Any], ledger: Ledger, target: str, data: Any
 ) -> None:
     kind = FINALIZED if target == "on_object_finalized" else PUBLISHED
 
     assert binary(door(target), kind, data) == 200
 
-    (record,) = [record for record in caplog.records if record.name == "longreel.main"]
-    assert record.levelname == "ERROR"
-    assert (record.action, record.code) == ("refused", "bad_message")
+    ((topic, _, reason, attempts),) = ledger.letters
+    assert topic == target.removeprefix("on_")
+    assert reason.startswith("bad_message: ")
+    assert attempts == 1
+
+
+def test_a_letter_keeps_what_was_published_byte_for_byte(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    binary(door("on_requested"), PUBLISHED, published('{"jobId": "été 夏 🌊"}'))
+
+    assert ledger.letters[0][1] == '{"jobId": "été 夏 🌊"}'
 
 
 def test_an_error_that_may_pass_is_answered_with_500_so_that_the_event_comes_again(
-    world: World, door: Callable[[str], Any], caplog: pytest.LogCaptureFixture
+    world: World, door: Callable[[str], Any], ledger: Ledger
 ) -> None:
     job_id = world.create_paid(1)
     world.services.jobs.refusals = deque([Unavailable("the store did not answer")])
@@ -202,10 +252,94 @@ def test_an_error_that_may_pass_is_answered_with_500_so_that_the_event_comes_aga
 
     assert binary(client, PUBLISHED, published(Requested(job_id=job_id))) == 500
     assert world.job(job_id).state == "queued"
-    assert [record for record in caplog.records if record.name == "longreel.main"] == []
+    assert ledger.letters == []
     assert binary(client, PUBLISHED, published(Requested(job_id=job_id))) == 200
 
     assert world.job(job_id).state == "generating"
+
+
+def test_what_fails_again_and_again_becomes_a_dead_letter_with_the_last_reason(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    job_id = world.create_paid(1)
+    world.services.jobs.refusals = deque(Unavailable(f"no answer, {number}") for number in range(ATTEMPTS_MAX))
+    client, event = door("on_requested"), published(Requested(job_id=job_id))
+
+    answers = [binary(client, PUBLISHED, event) for _ in range(ATTEMPTS_MAX)]
+
+    assert answers == [500] * (ATTEMPTS_MAX - 1) + [200]
+    assert ledger.letters == [
+        ("requested", Requested(job_id=job_id).to_json(), f"unavailable: no answer, {ATTEMPTS_MAX - 1}", ATTEMPTS_MAX)
+    ]
+    assert not ledger.failed, "a message that is over is not counted any longer"
+
+
+def test_an_event_is_let_go_only_when_its_letter_is_kept(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    ledger.errors.append(Unavailable("Pub/Sub did not answer"))
+    client = door("on_requested")
+
+    assert binary(client, PUBLISHED, published("not JSON")) == 500
+    assert binary(client, PUBLISHED, published("not JSON")) == 200
+    assert len(ledger.letters) == 1
+
+
+def test_a_failure_that_cannot_even_be_counted_is_delivered_again(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    job_id = world.create_paid(1)
+    world.services.jobs.refusals = deque([Unavailable("the store did not answer")])
+    ledger.errors.append(Unavailable("the store did not answer"))
+
+    assert binary(door("on_requested"), PUBLISHED, published(Requested(job_id=job_id))) == 500
+    assert ledger.letters == []
+
+
+def test_a_message_that_comes_too_early_comes_again_and_is_no_failure(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    job_id = world.create_paid(1)
+    event = published(Requested(job_id=job_id), notBefore="2026-01-01T12:00:30.000Z")
+    client = door("on_requested")
+
+    assert binary(client, PUBLISHED, event) == 500
+    assert (world.job(job_id).state, ledger.letters, ledger.failed) == ("queued", [], {})
+    world.clock.at += timedelta(seconds=30)
+    assert binary(client, PUBLISHED, event) == 200
+    assert world.job(job_id).state == "generating"
+
+
+def test_an_event_older_than_its_topics_limit_is_not_handled_but_recorded(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    job_id = world.create_paid(1)
+    event = published(Requested(job_id=job_id), at="2026-01-01T10:59:59.123456789Z")
+
+    assert binary(door("on_requested"), PUBLISHED, event) == 200
+
+    assert world.job(job_id).state == "queued"
+    ((topic, _, reason, _),) = ledger.letters
+    assert (topic, reason.partition(":")[0]) == ("requested", "expired")
+
+
+def test_a_clip_may_be_told_of_days_later_because_it_was_paid_for(
+    world: World, door: Callable[[str], Any], ledger: Ledger
+) -> None:
+    job_id = world.create_paid(1)
+    world.run()
+    info = world.paid.land(job_id, 0)
+
+    at = "2025-12-28T12:00:00Z"
+    assert binary(door("on_object_finalized"), FINALIZED, stored(world, info.uri), at) == 200
+
+    assert world.waiting(Topic.SEGMENT_DONE)
+    assert ledger.letters == []
+
+
+def test_a_sweep_of_long_ago_leaves_no_letter(world: World, door: Callable[[str], Any], ledger: Ledger) -> None:
+    assert binary(door("on_sweep"), PUBLISHED, published("{}", at="2026-01-01T11:00:00Z")) == 200
+    assert ledger.letters == []
 
 
 def test_messages_that_come_twice_through_a_door_do_no_harm(world: World, door: Callable[[str], Any]) -> None:
@@ -250,18 +384,25 @@ def test_importing_the_doors_loads_no_google_client_no_codec_and_no_database() -
     assert not {module for module in modules if module.split(".")[0] in ("adapters", "embedded", "functions", "media")}
 
 
-def test_the_doors_stand_over_the_home_that_the_environment_names(tmp_path: Path) -> None:
-    code = """
-import base64, json, sys
-import functions_framework
-from embedded.assembly import open_pipeline
-from functions.api import create_job
-pipeline = open_pipeline()
-job_id = create_job(pipeline.services, {"prompts": ["A lighthouse"]}, "someone").job.job_id
-client = functions_framework.create_app("on_requested", "main.py").test_client()
-body = base64.b64encode(json.dumps({"jobId": job_id}).encode()).decode()
-headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "//s", "ce-type": "t"}
-print(client.post("/", headers=headers, json={"message": {"data": body}}).status_code)
-print(pipeline.services.jobs.load(job_id).state)
-"""
-    assert run_python(code, LONGREEL_HOME=str(tmp_path / "home")).split() == ["200", "generating"]
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"LONGREEL_BUCKET": "films"}, "GOOGLE_CLOUD_PROJECT: must be given"),
+        ({"GOOGLE_CLOUD_PROJECT": "p"}, "LONGREEL_BUCKET: must be given"),
+        ({"GOOGLE_CLOUD_PROJECT": "p", "LONGREEL_BUCKET": "gs://films"}, "LONGREEL_BUCKET: should be the bare name"),
+        (
+            {"GOOGLE_CLOUD_PROJECT": "p", "LONGREEL_BUCKET": "films", "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:9"},
+            "FIREBASE_AUTH_EMULATOR_HOST: is only for emulators",
+        ),
+        (
+            {"GOOGLE_CLOUD_PROJECT": "p", "LONGREEL_BUCKET": "films", "LONGREEL_ACTIVE_JOBS_MAX": "0"},
+            "LONGREEL_ACTIVE_JOBS_MAX: should be a number from 1 to 1000, not '0'",
+        ),
+    ],
+)
+def test_a_wrong_or_missing_variable_is_named_before_anything_is_asked(
+    environment: dict[str, str], complaint: str
+) -> None:
+    code = "import main\ntry:\n    main.outside()\nexcept Exception as exc:\n    print(type(exc).__name__, exc)"
+
+    assert run_python(code, **environment).startswith(f"InvalidRequest {complaint}")

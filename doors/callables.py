@@ -1,0 +1,148 @@
+"""The Firebase callables: who asks, what is answered, and which of the protocol's codes an error has.
+
+This module is imported by the functions that a caller may reach, and by no other: it loads Firebase's own libraries.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import firebase_admin
+from firebase_functions import https_fn
+from firebase_functions.https_fn import FunctionsErrorCode as Code
+from firebase_functions.https_fn import HttpsError
+from firebase_functions.options import CorsOptions
+from flask import Request, Response, jsonify
+
+from doors.outside import Outside
+from events.errors import (
+    AlreadyRunning,
+    BadMessage,
+    InvalidRequest,
+    LimitExceeded,
+    NotAllowed,
+    NotFound,
+    NotPossible,
+    PipelineError,
+    PreconditionFailed,
+    TooFewClips,
+    Unavailable,
+    UnknownJob,
+)
+from functions import api
+from functions.upload import create_upload
+from pipeline.ports import Committed
+from pipeline.records import Job
+
+log = logging.getLogger("longreel.callables")
+
+#: Our error → the protocol's code; the first that fits.
+CODES: tuple[tuple[type[PipelineError], Code], ...] = (
+    (TooFewClips, Code.FAILED_PRECONDITION),
+    (BadMessage, Code.INVALID_ARGUMENT),
+    (AlreadyRunning, Code.ALREADY_EXISTS),
+    (LimitExceeded, Code.RESOURCE_EXHAUSTED),
+    (NotAllowed, Code.PERMISSION_DENIED),
+    (UnknownJob, Code.NOT_FOUND),
+    (NotFound, Code.NOT_FOUND),
+    (NotPossible, Code.FAILED_PRECONDITION),
+    (PreconditionFailed, Code.ABORTED),
+    (Unavailable, Code.UNAVAILABLE),
+)
+
+#: The outside, what the caller sent, the caller's id → the answer.
+Action = Callable[[Outside, Any, str], dict[str, Any]]
+
+
+def answer(request: Request, outside: Outside, action: Action) -> Response | tuple[Response, int]:
+    """Answer one call by the callable protocol: tokens are verified before `action` is asked."""
+    if request.method == "POST" and request.get_json(silent=True) is None:
+        # The library would call it our mistake.
+        return jsonify(error={"status": "INVALID_ARGUMENT", "message": "Bad Request: the body is no JSON"}), 400
+    _sign_in(outside.config.project)
+
+    def handle(call: https_fn.CallableRequest[Any]) -> dict[str, Any]:
+        if call.auth is None or not call.auth.uid:
+            raise HttpsError(Code.UNAUTHENTICATED, "sign in first: this call needs a Firebase ID token")
+        try:
+            return action(outside, call.data, call.auth.uid)
+        except PipelineError as exc:
+            raise _told(exc) from exc
+
+    options = CorsOptions(cors_origins="*", cors_methods=["post"])
+    decorate = https_fn.on_call(enforce_app_check=outside.config.app_check, cors=options)
+    # What comes out takes a Flask request, though its type says that it takes what `handle` does.
+    call = cast("Callable[[Request], Response]", decorate(handle))
+    return call(request)
+
+
+def create_job(outside: Outside, data: Any, user_id: str) -> dict[str, Any]:
+    """Create a job of the caller."""
+    created = api.create_job(outside.services, data, user_id, own_area_only=True)
+    return {**_of_job(outside, created.job), "fresh": created.fresh, "warnings": list(created.job.warnings)}
+
+
+def cancel_job(outside: Outside, data: Any, user_id: str) -> dict[str, Any]:
+    """Stop one of the caller's jobs."""
+    return _of_change(outside, api.cancel_job(outside.services, _job_id(data), user_id))
+
+
+def resume_job(outside: Outside, data: Any, user_id: str) -> dict[str, Any]:
+    """Let one of the caller's failed jobs go on."""
+    return _of_change(outside, api.resume_job(outside.services, _job_id(data), user_id))
+
+
+def create_upload_url(outside: Outside, data: Any, user_id: str) -> dict[str, Any]:
+    """Give leave to upload one file into the caller's own area."""
+    upload = create_upload(outside.services, outside.uploads, data, user_id)
+    return {
+        "uploadUrl": upload.signed.url,
+        "headers": dict(upload.signed.headers),
+        "clipPath": upload.uri,
+        "expiresAt": upload.signed.expires_at.isoformat(timespec="milliseconds"),
+    }
+
+
+def _of_job(outside: Outside, job: Job) -> dict[str, Any]:
+    return {
+        "jobId": job.job_id,
+        "state": str(job.state),
+        "estimatedUsd": job.cost.estimated_micro_usd / 1_000_000,
+        # Where a page listens.
+        "listen": f"{outside.config.jobs_collection}/{job.job_id}",
+    }
+
+
+def _of_change(outside: Outside, committed: Committed) -> dict[str, Any]:
+    changed = committed.decision.changes
+    return {**_of_job(outside, committed.job), "success": changed, "message": committed.decision.reason}
+
+
+def _job_id(data: Any) -> str:
+    job_id = data.get("jobId") if isinstance(data, dict) else None
+    if not isinstance(job_id, str):
+        raise InvalidRequest("jobId", "should be the id of a job, such as job_7f3k2m9x4q")
+    return job_id
+
+
+def _told(exc: PipelineError) -> HttpsError:
+    code = next((code for kind, code in CODES if isinstance(exc, kind)), Code.INTERNAL)
+    if code is Code.INTERNAL:
+        log.error("%s", exc.message, extra={"action": "internal", "code": exc.code})
+        return HttpsError(code, "something went wrong here; it is logged, and nothing was made", {"code": exc.code})
+    details: dict[str, Any] = {"code": exc.code}
+    if isinstance(exc, InvalidRequest):
+        details["field"] = exc.field
+    if isinstance(exc, AlreadyRunning):
+        details["jobId"] = exc.job_id
+    return HttpsError(code, exc.message, details)
+
+
+def _sign_in(project: str) -> None:
+    try:
+        firebase_admin.get_app()
+    except ValueError:
+        # With the project named, tokens of any other are refused.
+        firebase_admin.initialize_app(options={"projectId": project})

@@ -1,0 +1,153 @@
+"""What becomes of a delivery: handled, delivered again, or kept as a dead letter with its reason. Nothing is dropped.
+
+A retryable error is raised: functions-framework answers 500, and the trigger delivers the event again, after a wait.
+A permanent one is recorded and acknowledged, because delivering it again would change nothing. An event that fails for
+too long, cannot be read or is too old becomes a dead letter; the sweep mends what it was about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from cloudevents.http import CloudEvent
+
+from doors.incoming import Incoming, raw, unwrap
+from events.errors import BadMessage, PipelineError, Unavailable
+from events.messages import Topic
+from functions.services import Services
+from pipeline.limits import EVENT_LONGEST
+from pipeline.ports import Delivery
+
+log = logging.getLogger("longreel.receive")
+
+Handle = Callable[[Services, Delivery], object]
+
+
+class DeadLetterBox(Protocol):
+    """Where the cloud keeps what could not be handled."""
+
+    def bury(self, topic: str, body: str, reason: str, attempts: int, message_id: str, at: datetime) -> None:
+        """Keep a message, durably.
+
+        Raises:
+            Unavailable: it is not kept.
+        """
+        ...
+
+
+class Failures(Protocol):
+    """Counts the failed deliveries of a message; Pub/Sub does not tell a pushed function which delivery it is."""
+
+    def count(self, message_id: str, topic: str, reason: str, now: datetime) -> int:
+        """Count one more; give how many there are now.
+
+        Raises:
+            Unavailable: it could not be counted.
+        """
+        ...
+
+    def forget(self, message_id: str) -> None:
+        """Forget a message that is over; best effort."""
+        ...
+
+
+class TooEarly(Unavailable):
+    """A message came before its time; the trigger delivers it again."""
+
+    code = "too_early"
+
+
+class Receiver:
+    """Takes deliveries for one function instance.
+
+    Args:
+        services: the outside.
+        letters: where dead letters go.
+        failures: the ledger of failed deliveries.
+        attempts_max: failed deliveries after which a message is a dead letter.
+        too_early: tells by a message's attributes whether it came before its time.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        letters: DeadLetterBox,
+        failures: Failures,
+        attempts_max: int,
+        too_early: Callable[[dict[str, str], datetime], object | None],
+    ) -> None:
+        self._services = services
+        self._letters = letters
+        self._failures = failures
+        self._attempts_max = attempts_max
+        self._too_early = too_early
+
+    def take(self, event: CloudEvent, topic: Topic, handle: Handle) -> None:
+        """Take one event.
+
+        Raises:
+            Exception: it should be delivered again; nothing is lost.
+        """
+        try:
+            incoming = unwrap(event, topic)
+        except BadMessage as exc:
+            unreadable = Incoming(topic, raw(event), str(event["id"]), None)
+            self._bury(unreadable, f"{exc.code}: {exc.message}", 1)
+            return
+        if self._has_expired(incoming):
+            return
+        if self._too_early(dict(incoming.attributes), self._services.clock.now()) is not None:
+            raise TooEarly(f"take a {topic} message: it is not due before {incoming.attributes.get('notBefore')}")
+        try:
+            handle(self._services, Delivery(topic, incoming.body))
+        except Exception as exc:
+            if self._comes_again(incoming, exc):
+                raise
+
+    def _has_expired(self, incoming: Incoming) -> bool:
+        longest = EVENT_LONGEST[incoming.topic]
+        if incoming.published_at is None or self._services.clock.now() - incoming.published_at <= longest:
+            return False
+        reason = f"expired: published {incoming.published_at.isoformat(timespec='seconds')}, more than {longest} ago"
+        if incoming.topic is Topic.SWEEP:
+            # The next minute's does the same; nobody wants a letter for each minute of an outage.
+            log.warning("%s", reason, extra={"action": "expired", "topic": incoming.topic})
+        else:
+            self._bury(incoming, reason, 1)
+        return True
+
+    def _comes_again(self, incoming: Incoming, exc: Exception) -> bool:
+        """Tell whether an event that failed is to be delivered again; else it is a dead letter now."""
+        if isinstance(exc, PipelineError):
+            reason, retryable = f"{exc.code}: {exc.message}", exc.retryable
+        else:
+            # A mistake of ours: another version of the code may handle it.
+            reason, retryable = f"{type(exc).__name__}: {exc}", True
+        attempts = self._count(incoming, reason) if retryable else 1
+        if retryable and attempts < self._attempts_max:
+            return True
+        self._bury(incoming, reason, attempts)
+        if retryable:
+            self._failures.forget(incoming.message_id)
+        return False
+
+    def _count(self, incoming: Incoming, reason: str) -> int:
+        try:
+            attempts = self._failures.count(
+                incoming.message_id, str(incoming.topic), reason, self._services.clock.now()
+            )
+        except PipelineError as exc:
+            # The store itself is down: Pub/Sub counts as well, and has a dead-letter policy of its own.
+            log.warning("%s", exc.message, extra={"action": "not_counted", "topic": incoming.topic})
+            return 0
+        log.warning("%s", reason, extra={"action": "failed", "topic": incoming.topic, "attempt": attempts})
+        return attempts
+
+    def _bury(self, incoming: Incoming, reason: str, attempts: int) -> None:
+        now = self._services.clock.now()
+        self._letters.bury(str(incoming.topic), incoming.body, reason, attempts, incoming.message_id, now)
+        extra = {"action": "dead_letter", "topic": incoming.topic, "attempt": attempts}
+        log.error("%s", reason, extra=extra)
