@@ -115,23 +115,32 @@ def send(client: PublisherClient, topic: str, messages: Sequence[Mapping[str, An
         as `PubSubBus.publish` does.
     """
     from google.api_core import exceptions as api
-    from google.api_core.retry import Retry, if_exception_type
 
-    passing = if_exception_type(
-        api.Aborted, api.Cancelled, api.DeadlineExceeded, api.InternalServerError, api.ResourceExhausted,
-        api.ServiceUnavailable, api.Unknown,
-    )  # fmt: skip
-    # The library's own retry goes on for ten minutes, which is longer than a function lives.
-    retry = Retry(predicate=passing, initial=0.1, multiplier=2, maximum=2, timeout=timeout_seconds)
     with translated(f"publish to {topic}"):
         try:
-            client.publish(request={"topic": topic, "messages": messages}, retry=retry, timeout=timeout_seconds)
+            client.publish(request={"topic": topic, "messages": messages}, **bounded(timeout_seconds))
         except api.NotFound as exc:
             _, project, _, name = topic.split("/")
             raise NotFound(
                 f"publish to {topic}: there is no such topic; "
                 f"`gcloud pubsub topics create {name} --project {project}` makes it, as infra/ does"
             ) from exc
+
+
+def bounded(timeout_seconds: float) -> dict[str, Any]:
+    """Give the options of a call that is tried again while what stops it may pass, and ends in time whatever happens.
+
+    The library's own goes on for ten minutes, which is longer than a function lives.
+    """
+    from google.api_core import exceptions as api
+    from google.api_core.retry import Retry, if_exception_type
+
+    passing = if_exception_type(
+        api.Aborted, api.Cancelled, api.DeadlineExceeded, api.InternalServerError, api.ResourceExhausted,
+        api.ServiceUnavailable, api.Unknown,
+    )  # fmt: skip
+    retry = Retry(predicate=passing, initial=0.1, multiplier=2, maximum=2, timeout=timeout_seconds)
+    return {"retry": retry, "timeout": timeout_seconds}
 
 
 def too_early(attributes: Mapping[str, str], now: datetime) -> timedelta | None:

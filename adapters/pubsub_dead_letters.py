@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from adapters.google_errors import translated
-from adapters.pubsub import NOT_BEFORE, iso_ms, send, topic_path
+from adapters.pubsub import NOT_BEFORE, bounded, iso_ms, send, topic_path
 from adapters.pubsub_clients import publisher_client, subscriber_client
 from events.errors import BadMessage, NotFound
 from events.messages import DEAD_LETTERS
@@ -176,7 +176,7 @@ class DeadLetters:
         """Pull letters, the oldest first, and give back at the end what was not acknowledged."""
         with translated(f"look for {self._subscription}"):
             # A pull that is not answered and one that finds nothing look alike; this one tells them apart.
-            self._subscriber.get_subscription(subscription=self._subscription, timeout=self._timeout_seconds)
+            self._subscriber.get_subscription(subscription=self._subscription, **bounded(self._timeout_seconds))
         seen: dict[str, ReceivedMessage] = {}
         try:
             new = True
@@ -210,7 +210,7 @@ class DeadLetters:
             ack_ids = [each.ack_id for each in letters[start : start + _PULLED_AT_ONCE]]
             with translated(f"acknowledge letters of {self._subscription}"):
                 self._subscriber.acknowledge(
-                    subscription=self._subscription, ack_ids=ack_ids, timeout=self._timeout_seconds
+                    subscription=self._subscription, ack_ids=ack_ids, **bounded(self._timeout_seconds)
                 )
 
     def _give_back(self, letters: Sequence[ReceivedMessage]) -> None:
@@ -220,7 +220,7 @@ class DeadLetters:
                     subscription=self._subscription,
                     ack_ids=[each.ack_id for each in letters[start : start + _PULLED_AT_ONCE]],
                     ack_deadline_seconds=0,
-                    timeout=self._timeout_seconds,
+                    **bounded(self._timeout_seconds),
                 )
 
     def _send(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> None:
