@@ -89,28 +89,40 @@ def asking(doing: str) -> Iterator[None]:
     """
     import httpx
     from google.auth import exceptions as auth
-
-    # The Interactions half of the SDK has errors of its own; this is the name under which it publishes them.
-    from google.genai import _interactions as interactions
     from google.genai import errors
 
     try:
         yield
     except errors.APIError as exc:
         raise _of_status(doing, exc.code, exc.message or str(exc)) from exc
-    except interactions.APIStatusError as exc:
-        raise _of_status(doing, exc.status_code or 0, _message_in(exc.body) or exc.message) from exc
     except auth.TransportError as exc:
         raise Unavailable(f"{doing}: signing in failed for now ({exc})") from exc
     except auth.GoogleAuthError as exc:
         raise NotAllowed(f"{doing}: there are no usable credentials ({exc}); see docs/configuration.md") from exc
-    except (httpx.HTTPError, interactions.APIConnectionError) as exc:
+    except httpx.HTTPError as exc:
         raise Unavailable(f"{doing}: no answer ({exc})") from exc
-    except (ValueError, interactions.APIError) as exc:
+    except ValueError as exc:
         if type(exc) is ValueError:
             raise  # The SDK finds fault with our own call and sends nothing: a mistake of ours.
         # Something answered 200 with what is no answer: a proxy, or a format that the SDK does not know.
         raise Unavailable(f"{doing}: the answer cannot be read ({exc})") from exc
+
+
+@contextmanager
+def asking_interactions(doing: str) -> Iterator[None]:
+    """Translate what a call of the SDK's Interactions half raises, which has errors of its own; see `asking`."""
+    # Loading it takes half a second more, which Veo need not pay for.
+    from google.genai import _interactions as interactions
+
+    with asking(doing):
+        try:
+            yield
+        except interactions.APIStatusError as exc:
+            raise _of_status(doing, exc.status_code or 0, _message_in(exc.body) or exc.message) from exc
+        except interactions.APIConnectionError as exc:
+            raise Unavailable(f"{doing}: no answer ({exc})") from exc
+        except interactions.APIError as exc:
+            raise Unavailable(f"{doing}: the answer cannot be read ({exc})") from exc
 
 
 def _of_status(doing: str, status: int, said: str) -> Refused | Unavailable:

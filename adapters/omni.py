@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking
+from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking_interactions
 from adapters.genai_outcomes import failed, not_taken, not_told, nothing_came
 from events.errors import RenderFailed, Unavailable
 from events.requests import PromptSpec, Settings
@@ -68,7 +68,7 @@ class OmniGenerator:
         doing = f"order segment {order.segment_index} of {order.job_id} from {model}"
         body = _request(order, model)
         try:
-            with asking(doing):
+            with asking_interactions(doing):
                 answer: Interaction = self._client.get().interactions.create(**body)
         except Refused as exc:
             raise not_taken(exc, doing, model, "omni") from exc
@@ -88,7 +88,7 @@ class OmniGenerator:
         """
         doing = f"ask about {operation}"
         try:
-            with asking(doing):
+            with asking_interactions(doing):
                 answer = self._client.get().interactions.get(operation.removeprefix(_PREFIX))
         except Refused as exc:
             return not_told(exc, doing)
@@ -102,7 +102,7 @@ class OmniGenerator:
             NotAllowed: there are no credentials.
         """
         try:
-            with asking(f"call {operation} off"):
+            with asking_interactions(f"call {operation} off"):
                 self._client.get().interactions.cancel(operation.removeprefix(_PREFIX))
         except Refused:
             return  # It is over, or was never there.

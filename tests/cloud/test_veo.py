@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from adapters.genai_client import Refused
+from adapters.genai_outcomes import SUPPORT_CODES, failed, filtered, not_taken
+from events.errors import LimitExceeded
 from pipeline.work_ports import Gone, Stopped
-from tests.cloud.paid_orders import PREFIX, VEO, Paid, order, paid
+from tests.cloud.paid_orders import PREFIX, VEO, Paid, paid
 from tests.cloud.servers.vertex import Ending
 
 
@@ -95,6 +100,31 @@ def test_asking_about_what_was_never_ordered_finds_nothing(veo: Paid) -> None:
     assert veo.generator.poll(operation) == Gone()
 
 
-def test_an_order_of_another_attempt_is_other_work(veo: Paid) -> None:
+def test_every_order_has_an_operation_of_its_own(veo: Paid) -> None:
     assert veo.submitted() != veo.submitted()
-    assert order().attempt == 1
+
+
+@given(st.none() | st.integers(-1, 20), st.text())
+def test_every_error_has_an_outcome_that_says_what_was_said(code: int | None, said: str) -> None:
+    answer = failed(code, said)
+
+    assert answer.code in {"prompt_refused", "filtered", "bad_order", "permission_denied", "quota", "generation_failed"}
+    assert said in answer.message
+    assert not (answer.retryable and answer.code in {"prompt_refused", "filtered", "bad_order", "permission_denied"})
+
+
+@given(st.integers(400, 499), st.text())
+def test_every_refusal_has_an_outcome_that_says_what_was_said(status: int, said: str) -> None:
+    error = not_taken(Refused(status, said), "order it", VEO, "veo")
+
+    assert said in error.message
+    assert error.message.startswith("order it: ")
+    assert not error.retryable
+    assert isinstance(error, LimitExceeded) == (status == 429)
+
+
+@given(st.lists(st.sampled_from(sorted(SUPPORT_CODES)), min_size=1))
+def test_every_support_code_is_put_into_words(codes: list[str]) -> None:
+    answer = filtered([f"Support codes: {', '.join(codes)}"])
+
+    assert all(SUPPORT_CODES[code][0] in answer.message for code in codes)
