@@ -206,7 +206,7 @@ def make_client(endpoint: str | None) -> TranscoderServiceClient:
         with translated("sign in to the Transcoder API"):
             return TranscoderServiceClient(transport="rest")
     scheme, _, host = endpoint.rstrip("/").partition("://")
-    nobody = AnonymousCredentials()
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth gives this class no types
     transport = TranscoderServiceRestTransport(host=host, url_scheme=scheme, credentials=nobody)
     return TranscoderServiceClient(transport=transport)
 
