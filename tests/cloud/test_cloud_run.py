@@ -26,6 +26,8 @@ from tests.media.clips import read_frames
 
 PATIENCE_SECONDS = 30
 STITCH_FOLDER = f"gs://{BUCKET}/jobs/{JOB_ID}/stitch/1"
+#: google.cloud.run.v2.Condition.CommonReason.
+CONTAINER_MISSING = 6
 NO_CARDS = "Quota exceeded for total allowable count of GPUs per project per region."
 
 
@@ -331,6 +333,18 @@ def test_an_execution_that_fails_for_want_of_quota_leaves_the_next_attempt_to_ot
     assert stopped(engine.poll(operation)).code == "no_machine"
     with pytest.raises(LimitExceeded, match="GPUs per project"):
         engine.start(bench.plan(attempt=2))
+
+
+def test_a_job_whose_image_is_missing_is_not_tried_again(bench: RunBench) -> None:
+    engine = bench.engine()
+    bench.run.next_goes(How(fails_with="Image 'stitch' not found.", common_reason=CONTAINER_MISSING))
+    operation = started(engine, bench.plan())
+    bench.run.wait()
+
+    answer = stopped(engine.poll(operation))
+
+    assert (answer.code, answer.retryable) == ("execution_failed", False)
+    assert "Image 'stitch' not found." in answer.message
 
 
 def test_how_far_it_is_can_be_asked_and_who_is_told_to_stop_leaves_nothing(bench: RunBench) -> None:

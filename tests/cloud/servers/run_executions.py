@@ -56,6 +56,8 @@ class How:
     twice: bool = False
     #: The condition's text in the end, such as a quota that was exceeded; nothing is run.
     fails_with: str | None = None
+    #: The condition's `reason` then: a google.cloud.run.v2.Condition.CommonReason.
+    common_reason: int | None = None
 
 
 class RunExecution:
@@ -144,7 +146,7 @@ class RunExecution:
     def _work(self) -> None:
         self.released.wait()
         if self._how.fails_with is not None:
-            return self._complete(FAILED, self._how.fails_with)
+            return self._complete(FAILED, self._how.fails_with, reason=self._how.common_reason)
         if self._how.never_starts:
             self._cancelled.wait()
         self._cancelled.wait(self._how.start_delay_seconds)
@@ -156,16 +158,15 @@ class RunExecution:
             if self.exit_codes[-1] == 0:
                 return self._complete(SUCCEEDED, "Execution completed successfully.")
         if self._cancelled.is_set():
-            return self._complete(FAILED, "The execution was cancelled.", CANCELLED)
+            return self._complete(FAILED, "The execution was cancelled.", executionReason=CANCELLED)
         # As Cloud Run words it.
         text = f"Task {self.short}-task0 failed with message: The container exited with an error."
-        return self._complete(FAILED, text, NON_ZERO_EXIT_CODE)
+        return self._complete(FAILED, text, executionReason=NON_ZERO_EXIT_CODE)
 
-    def _complete(self, state: int, message: str, reason: int | None = None) -> None:
+    def _complete(self, state: int, message: str, **reason: int | None) -> None:
         with self._lock:
             self._condition = {"type": "Completed", "state": state, "message": message}
-            if reason is not None:
-                self._condition["executionReason"] = reason
+            self._condition |= {name: number for name, number in reason.items() if number is not None}
             self._completed_at = _now()
         self.over.set()
 
