@@ -20,7 +20,7 @@ _PLAN_DIGEST = "planDigest"
 _NO_MATTER = {"attempt", "title", "schema_version", "deadline_at"}
 
 
-def plan_digest(plan: StitchPlan) -> str:
+def _digest(plan: StitchPlan) -> str:
     """Give a digest of what determines the film: two plans of the same digest make the same film at the same place."""
     text = plan.model_dump_json(by_alias=True, exclude=_NO_MATTER)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -28,7 +28,7 @@ def plan_digest(plan: StitchPlan) -> str:
 
 def written_report(plan: StitchPlan, report: StitchReport) -> bytes:
     """Give the JSON text of a plan's report."""
-    return json.dumps({**report.to_wire(), _PLAN_DIGEST: plan_digest(plan)}, ensure_ascii=False).encode()
+    return json.dumps({**report.to_wire(), _PLAN_DIGEST: _digest(plan)}, ensure_ascii=False).encode()
 
 
 def report_of(plan: StitchPlan, written: bytes, film_size_bytes: int) -> StitchReport | None:
@@ -38,4 +38,4 @@ def report_of(plan: StitchPlan, written: bytes, film_size_bytes: int) -> StitchR
         report = StitchReport.from_json(written)
     except (BadMessage, ValueError, AttributeError):
         return None  # Somebody else's paper under our name: it is replaced.
-    return report if digest == plan_digest(plan) and report.size_bytes == film_size_bytes else None
+    return report if digest == _digest(plan) and report.size_bytes == film_size_bytes else None

@@ -16,8 +16,11 @@ from events.plan import StitchPlan
 from gpu_job.ffmpeg import Encoded, FFmpeg
 from gpu_job.objects import Objects
 from media.encoder import ClipEncode, count_args, encode_args, encoders_for
-from media.target import colour_of, has_square_pixels
+from media.mp4_index import read_movie
+from media.reader import FileReader
+from media.target import colour_of, frames_kept, has_square_pixels
 from media.treatment import Target, Treatment
+from media.trim import nearest_cut
 
 #: How much of its length a clip may lack whose container tells the length only roughly; all others may lack none.
 _ROUGH_SHARE = Fraction(1, 10)
@@ -48,7 +51,9 @@ class Pieces:
     """What the film is spliced of, in order."""
 
     paths: list[Path] = field(default_factory=list)
-    #: How many frames each has.
+    #: How much of each is shown, to the nearest clean cut; None for all of it.
+    keep_ms: list[int | None] = field(default_factory=list)
+    #: How many frames each shows.
     frame_counts: list[int] = field(default_factory=list)
     #: Indexes of clips whose picture was encoded.
     encoded: list[int] = field(default_factory=list)
@@ -124,12 +129,11 @@ class ClipWork:
         for index, (clip, treated, source) in enumerate(
             zip(self._plan.clips, self._target.clips, sources, strict=True)
         ):
-            if treated.treatment is Treatment.COPY:
-                self._pieces.paths.append(source)
-                self._pieces.frame_counts.append(treated.frame_count)
-                continue
             message = f"Encoding clip {index + 1} of {len(sources)}…"
             try:
+                if treated.treatment is Treatment.COPY:
+                    self._add(source, treated.frame_count, clip.keep_ms)
+                    continue
                 self._make(index, source, folder, partial(_shared, on_share, done, todo, message))
             except BadMedia as exc:
                 raise ClipFailed(clip.segment_index, exc) from exc
@@ -150,17 +154,18 @@ class ClipWork:
             square_pixels=has_square_pixels(clip.facts),
         )
         if not clip.facts.duration_ms:
-            work = self._counted(work, name)
+            work = self._counted(work, name, clip.keep_ms)
         made = self._run(encode_args(work, self._target, self._encoder()), name, on_frames)
         if _breaks_off(work, made.frame_count, name):
             work = replace(work, frame_count=made.frame_count)
             made = self._run(encode_args(work, self._target, self._encoder()), name, on_frames)
         self._record(index, work, made)
 
-    def _counted(self, work: ClipEncode, name: str) -> ClipEncode:
+    def _counted(self, work: ClipEncode, name: str, keep_ms: int | None) -> ClipEncode:
         """Count the frames of a clip whose headers do not tell its length, as those of a live recording do not."""
         rate = self._target.picture.frame_rate
-        capped = replace(work, frame_count=int(rate * UNKNOWN_LENGTH_MAX_SECONDS))
+        most = int(rate * UNKNOWN_LENGTH_MAX_SECONDS)
+        capped = replace(work, frame_count=frames_kept(most, keep_ms, rate))
         made = self._run(count_args(capped, rate), name, lambda _: None)
         if not made.frame_count:
             raise BadMedia(f"decode {name}: there is no picture in it")
@@ -182,17 +187,28 @@ class ClipWork:
             self._note(f"{encoder} is not used: {problem}")
         return problem is None
 
+    def _add(self, path: Path, frame_count: int, keep_ms: int | None) -> None:
+        self._pieces.paths.append(path)
+        self._pieces.keep_ms.append(keep_ms)
+        self._pieces.frame_counts.append(frame_count if keep_ms is None else _shown_frames(path, keep_ms))
+
     def _record(self, index: int, work: ClipEncode, made: Encoded) -> None:
         clip, treated = self._plan.clips[index], self._target.clips[index]
-        self._pieces.paths.append(work.output)
-        self._pieces.frame_counts.append(made.frame_count)
+        # An encoded picture was made no longer than it is shown; one that is copied is cut when it is joined.
+        encoded = treated.treatment is Treatment.ENCODE
+        self._add(work.output, made.frame_count, None if encoded else clip.keep_ms)
         what = "its sound" if treated.treatment is Treatment.SOUND else "it"
-        if treated.treatment is Treatment.ENCODE:
+        if encoded:
             self._pieces.encoded.append(index)
         said = f"clip {clip.segment_index + 1}: {what} was encoded: {'; '.join(treated.reasons)}"
         self._pieces.warnings.append(said)
         if made.complaints:
             self._pieces.warnings.append(f"clip {clip.segment_index + 1}: parts are damaged: {made.complaints[-1]}")
+
+
+def _shown_frames(path: Path, keep_ms: int) -> int:
+    with FileReader(path) as reader:
+        return nearest_cut(read_movie(reader, path.name).video, keep_ms).frame_count
 
 
 def _shared(on_share: OnShare, done: int, todo: int, message: str, frames: int) -> None:

@@ -6,15 +6,14 @@ Run twice on the same plan, the second run finds both and does nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from adapters.film_report import report_of, written_report
 from events.clip import StitchReport
-from events.errors import BadMessage, StitchFailed
+from events.errors import StitchFailed
 from events.plan import StitchPlan
 from gpu_job.clips import ClipWork, Pieces, fetch_clips
 from gpu_job.ffmpeg import FFmpeg
@@ -28,9 +27,6 @@ from media.write import splice_files
 
 #: Where each part of the work stands in the whole, in percent. Encoding is nearly all of it where there is any.
 _FETCHED, _ENCODED, _SPLICED, _UPLOADED = 4, 85, 97, 100
-
-#: Field of the uploaded report that says which plan it is of; readers of a StitchReport ignore it.
-_PLAN_DIGEST = "planDigest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +62,10 @@ def stitch(plan: StitchPlan, tools: Tools) -> StitchReport:
     return report
 
 
-def plan_digest(plan: StitchPlan) -> str:
-    """Give a digest of what determines the film: two plans of the same digest make the same film at the same place."""
-    text = plan.model_dump_json(by_alias=True, exclude={"attempt", "title", "schema_version", "engine", "deadline_at"})
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def finished_report(plan: StitchPlan, objects: Objects) -> StitchReport | None:
     """Give the report of an earlier run of this very plan whose film is there; None if there was none."""
-    uploaded = objects.read(plan.report_uri)
-    if uploaded is None:
-        return None
-    try:
-        digest = json.loads(uploaded).get(_PLAN_DIGEST)
-        report = StitchReport.from_json(uploaded)
-    except (BadMessage, ValueError, AttributeError):
-        return None  # Somebody else's paper under our name: it is replaced.
-    same = digest == plan_digest(plan) and objects.size_bytes(plan.output_uri) == report.size_bytes
-    return report if same else None
+    uploaded, size_bytes = objects.read(plan.report_uri), objects.size_bytes(plan.output_uri)
+    return None if uploaded is None or size_bytes is None else report_of(plan, uploaded, size_bytes)
 
 
 def _made(plan: StitchPlan, target: Target, tools: Tools, folder: Path) -> StitchReport:
@@ -136,7 +118,7 @@ def _spliced(pieces: Pieces, tools: Tools, folder: Path) -> StitchReport:
         tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
 
     # It reads the film back and compares it with the clips it was given; what those should hold is known only here.
-    report = splice_files(pieces.paths, film_path(folder), progress=on_bytes)
+    report = splice_files(pieces.paths, film_path(folder), keep_ms=pieces.keep_ms, progress=on_bytes)
     expected = sum(pieces.frame_counts)
     if report.frame_count != expected:
         raise StitchFailed(f"read the film back: it has {report.frame_count} frames, its clips have {expected}")
@@ -156,7 +138,7 @@ def film_path(folder: Path) -> Path:
 
 def _publish(plan: StitchPlan, report: StitchReport, objects: Objects, folder: Path) -> None:
     paper = folder / "report.json"
-    paper.write_text(json.dumps({**report.to_wire(), _PLAN_DIGEST: plan_digest(plan)}, ensure_ascii=False))
+    paper.write_bytes(written_report(plan, report))
     # Report first: whoever sees the film arrive finds its report there.
     objects.publish(paper, plan.report_uri)
     objects.publish(film_path(folder), plan.output_uri)

@@ -93,19 +93,22 @@ def choose_target(plan: StitchPlan, *, copy: bool = True) -> Target:
     sound = film_sound(clips, group)
     quality = QUALITIES[plan.compression]
     if group is None:
-        return _whole_target(plan, clips, orientation, sound.encoded, quality)
+        return _whole_target(plan, orientation, sound.encoded, quality)
     picture = _measured_picture(clips[group.indexes[0]], group) or _nominal_picture(clips[group.indexes[0]])
-    treated = tuple(_treat(index, clip, group, sound, picture, orientation) for index, clip in enumerate(clips))
+    treated = tuple(
+        _as_kept(_treat(index, clip.facts, group, sound, picture, orientation), clip.keep_ms, picture.frame_rate)
+        for index, clip in enumerate(plan.clips)
+    )
     return Target(picture, sound.encoded, quality, plan.fit, treated, group.indexes[0])
 
 
 def _whole_target(
     plan: StitchPlan,
-    clips: Sequence[ClipFacts],
     orientation: Orientation,
     sound: SoundFormat | None,
     quality: Quality,
 ) -> Target:
+    clips = [clip.facts for clip in plan.clips]
     width, height = film_size(clips, orientation)
     colour = Colour(1, 1, 1)
     picture = Picture(width, height, film_frame_rate(clips), _PROFILE, _REORDER_DEPTH, 0, colour)
@@ -113,12 +116,28 @@ def _whole_target(
     treated = tuple(
         ClipTreatment(
             Treatment.ENCODE,
-            ("a small file was asked for",) if small else tuple(misfit_in_words(picture, clip)),
-            frames_shown(clip, picture.frame_rate),
+            ("a small file was asked for",) if small else tuple(misfit_in_words(picture, clip.facts)),
+            frames_kept(frames_shown(clip.facts, picture.frame_rate), clip.keep_ms, picture.frame_rate),
         )
-        for clip in clips
+        for clip in plan.clips
     )
     return Target(picture, sound, quality, plan.fit, treated, None)
+
+
+def frames_kept(frame_count: int, keep_ms: int | None, frame_rate: Fraction) -> int:
+    """Give how many frames of an encoded clip are shown, 1 or more, where only so many milliseconds are wanted.
+
+    >>> frames_kept(144, 5000, Fraction(24)), frames_kept(144, None, Fraction(24))
+    (120, 144)
+    """
+    return frame_count if keep_ms is None else min(frame_count, max(1, round(Fraction(keep_ms, 1000) * frame_rate)))
+
+
+def _as_kept(treated: ClipTreatment, keep_ms: int | None, frame_rate: Fraction) -> ClipTreatment:
+    """Encode only what is kept; a picture that is copied is cut when it is joined, where it can be cut."""
+    if treated.treatment is not Treatment.ENCODE:
+        return treated
+    return replace(treated, frame_count=frames_kept(treated.frame_count, keep_ms, frame_rate))
 
 
 def _treat(

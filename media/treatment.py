@@ -71,7 +71,7 @@ class ClipTreatment:
     treatment: Treatment
     #: Empty for a copy.
     reasons: tuple[str, ...]
-    #: How many frames it has in the film, as far as its headers tell.
+    #: How many frames are made for the film, as far as its headers tell; of what is copied, all that it has.
     frame_count: int
 
 
