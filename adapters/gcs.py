@@ -274,8 +274,8 @@ def _disk(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise LimitExceeded(f"{doing}: the disk is full") from exc
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise LimitExceeded(f"{doing}: the disk has no room for it") from exc
         raise
 
 

@@ -42,6 +42,8 @@ def storage_client(project: str) -> Client:
 
     with translated("sign in to Cloud Storage"):
         client = Client(project=project)
+    # For traces that we do not write, it would look the bucket up in a thread of its own, and our functions may not.
+    client._bucket_metadata_cache = None
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS_MAX))
     return client

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import google_crc32c
-
-from tests.cloud.servers.http import PIECE_SIZE_BYTES, Refused
+from tests.cloud.servers.http import Refused
+from tests.cloud.servers.storage_content import Content, ContentWriter
 
 #: What a writer may say of an object.
 FIELDS = (
@@ -30,58 +27,6 @@ FIELDS = (
 )
 #: Source: https://cloud.google.com/storage/docs/objects#naming
 NAME_MAX_BYTES = 1024
-
-
-class Content:
-    """Bytes in a file that goes when nobody holds them any more; never changed, so objects may share them."""
-
-    def __init__(self, path: Path, size_bytes: int, crc32c: str, md5: str) -> None:
-        self.path = path
-        self.size_bytes = size_bytes
-        #: Base64 of the big-endian bytes.
-        self.crc32c = crc32c
-        self.md5 = md5
-        weakref.finalize(self, path.unlink, missing_ok=True)
-
-    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Give the bytes from `start` to before `end`, a piece at a time."""
-        left = (self.size_bytes if end is None else end) - start
-        with self.path.open("rb") as file:
-            file.seek(start)
-            while left > 0 and (piece := file.read(min(left, PIECE_SIZE_BYTES))):
-                left -= len(piece)
-                yield piece
-
-    def read(self) -> bytes:
-        return self.path.read_bytes()
-
-
-class ContentWriter:
-    """Bytes on their way into a file, with their checksums."""
-
-    def __init__(self, path: Path) -> None:
-        self.size_bytes = 0
-        self._path = path
-        self._crc32c = 0
-        self._md5 = hashlib.md5()
-        path.touch()
-        self._drop = weakref.finalize(self, path.unlink, missing_ok=True)
-
-    def write(self, pieces: Iterable[bytes]) -> None:
-        """Append bytes; where it breaks, what came before stays."""
-        with self._path.open("ab", buffering=0) as file:
-            for piece in pieces:
-                file.write(piece)
-                self._crc32c = google_crc32c.extend(self._crc32c, piece)
-                self._md5.update(piece)
-                self.size_bytes += len(piece)
-
-    def content(self) -> Content:
-        """End it."""
-        self._drop.detach()
-        return Content(
-            self._path, self.size_bytes, _base64(self._crc32c.to_bytes(4, "big")), _base64(self._md5.digest())
-        )
 
 
 @dataclass(frozen=True)
@@ -325,7 +270,3 @@ def _check_sums(said: Mapping[str, Any], content: Content) -> None:
     if said.get("md5Hash") not in {None, content.md5}:
         text = f"Provided MD5 hash {said['md5Hash']!r} doesn't match calculated MD5 hash {content.md5!r}."
         raise Refused(400, text, "invalid")
-
-
-def _base64(digest: bytes) -> str:
-    return base64.b64encode(digest).decode()

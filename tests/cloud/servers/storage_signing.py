@@ -93,8 +93,7 @@ def _again(text: str) -> str:
 
 def _verifies(pem: str, words: str, signature: str) -> bool:
     try:
-        verifier = RSAVerifier.from_string(pem)  # type: ignore[no-untyped-call]  # google-auth has no types
-        return bool(verifier.verify(words.encode(), bytes.fromhex(signature)))
+        return bool(RSAVerifier.from_string(pem).verify(words.encode(), bytes.fromhex(signature)))
     except ValueError:
         return False
 

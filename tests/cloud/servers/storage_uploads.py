@@ -12,7 +12,8 @@ from email.parser import BytesParser
 from typing import Any
 
 from tests.cloud.servers.http import Answer, Refused, Request, json_object
-from tests.cloud.servers.storage_objects import Conditions, ContentWriter, Objects, StoredObject
+from tests.cloud.servers.storage_content import ContentWriter
+from tests.cloud.servers.storage_objects import Conditions, Objects, StoredObject
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 

@@ -10,7 +10,7 @@ from tests.cloud.servers.storage_objects import Objects
 from tests.cloud.servers.storage_signing import XmlRefused, check_length, check_signature, conditions_of, fields_of
 from tests.cloud.servers.storage_uploads import Uploads, sums_of
 
-_PATH = r"/(?P<bucket>[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(?P<name>.+)"
+_PATH = r"/(?!(?:storage|upload|download|resumable|batch)/)(?P<bucket>[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(?P<name>.+)"
 
 
 class SignedUrls:
