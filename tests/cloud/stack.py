@@ -60,6 +60,7 @@ class LocalCloud:
         workers: calls of one function that run at once.
         variables: more of the functions' environment, such as `LONGREEL_GPU_JOB`.
         sweep_every_seconds: how often Cloud Scheduler comes; None only when a test says so.
+        carrying: whether messages flow from the start; else `bridge.start()` lets them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class LocalCloud:
         workers: int = 8,
         variables: Mapping[str, str] | None = None,
         sweep_every_seconds: float | None = None,
+        carrying: bool = True,
     ) -> None:
         self.project = emulators.fresh_project()
         self.storage = StorageServer(buckets=[BUCKET])
@@ -78,6 +80,7 @@ class LocalCloud:
         self._workers = workers
         self._variables = dict(variables or {})
         self._sweep_every_seconds = sweep_every_seconds
+        self._carrying = carrying
         self._stopping = threading.Event()
         self._before: dict[str, str | None] = {}
         self._host: subprocess.Popen[str] | None = None
@@ -129,7 +132,8 @@ class LocalCloud:
             for topic, path in topology.subscriptions.items()
         }
         self.bridge = PullBridge(routes, self._workers)
-        self.bridge.start()
+        if self._carrying:
+            self.bridge.start()
         self._closers.append(self.bridge.stop)
         if self._sweep_every_seconds is not None:
             threading.Thread(target=self._come_every_minute, daemon=True).start()
