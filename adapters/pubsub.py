@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
 #: When a message may be delivered at the earliest: ISO 8601, milliseconds, UTC.
 NOT_BEFORE = "notBefore"
-#: The longest wait that redelivery should bridge; the door acknowledges what is further off. Every delayed message
-#: comes of a state whose `wakeAt` is the same time, so the sweep orders it again when it is due, while each refusal
-#: would count as a failed delivery until the message is a dead letter. Source: 600 s is the longest back-off that a
-#: retry policy may have; the core itself waits two minutes at most.
-REDELIVERY_BRIDGES = timedelta(minutes=10)
-
 #: Source: Pub/Sub's quotas, "1,000 messages or 10 MB per publish request"; some bytes are left for the frame.
 _MESSAGES_A_REQUEST = 1000
 _BYTES_A_REQUEST = 9_500_000
@@ -146,8 +140,10 @@ def bounded(timeout_seconds: float) -> dict[str, Any]:
 def too_early(attributes: Mapping[str, str], now: datetime) -> timedelta | None:
     """Give how much too early a delivery is; None when it is due.
 
-    The door handles what is due. It refuses, with a status that Pub/Sub takes for "again", what is early by at most
-    `REDELIVERY_BRIDGES`, and acknowledges what is further off, because the sweep orders that when it is due.
+    The door refuses what is early as it refuses what failed for now, and Pub/Sub brings it again by the retry policy.
+    That bridges the two minutes that the core waits at most. A message that is due hours ahead would be refused until
+    Pub/Sub makes a dead letter of it, and nothing would be lost: a delayed message comes of a state whose `wakeAt` is
+    the same time, so the sweep orders it again when it is due.
 
     Args:
         attributes: the message's attributes; one without `notBefore`, such as one typed by hand, is always due.
