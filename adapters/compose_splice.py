@@ -26,8 +26,9 @@ from pipeline.work_ports import FilmReady, Gone
 
 log = logging.getLogger("longreel.splice")
 
-#: Requests that read: a look at each clip and two ranges for its index; and what the sound of a join takes.
-_READS_PER_CLIP, _READS_PER_JOIN = 3, 9
+#: Requests that read, as counted on clips of 8 seconds: a look at each clip, two ranges for its index, a glance at its
+#: first frame in the film; and the packets of sound around a join, which lie between pictures.
+_READS_PER_CLIP, _READS_PER_JOIN = 4, 5
 #: Requests that write besides one compose for every 31 clips: header, report, the film's own name, and the clearing up.
 _WRITES_PER_FILM, _CLIPS_PER_COMPOSE = 4, 31
 #: How long a film takes, of which most is the time of requests that wait for each other; and more for every clip.
