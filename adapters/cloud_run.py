@@ -165,7 +165,8 @@ class CloudRunEngine:
 
     def _args(self, plan_uri: str) -> list[str]:
         # `--work` is in the image's entry point, where its folder is made.
-        return ["--plan", plan_uri, "--objects", "gs://"]
+        card = ["--expect-gpu"] if self._name is EngineName.GPU else []
+        return ["--plan", plan_uri, "--objects", "gs://", *card]
 
     def _timeout_seconds(self, plan: StitchPlan) -> int:
         needed, machine = self._estimate(plan)

@@ -131,6 +131,7 @@ def _tools(options: argparse.Namespace, objects: Objects, reporter: Reporter) ->
         ffmpeg=lambda: FFmpeg(choose_ffmpeg(options.ffmpeg or os.environ.get("LONGREEL_FFMPEG"))),
         work=options.work,
         stall_seconds=options.stall_seconds,
+        expects_card=options.expect_gpu,
     )
 
 
@@ -169,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stall-seconds", type=float, default=300, help="stop FFmpeg after so long without progress (default 300)"
     )
+    parser.add_argument("--expect-gpu", action="store_true", help="warn in the report where the card could not be used")
     parser.add_argument(
         "--stop-on-stdin-eof", action="store_true", help="stop when standard input ends: its parent is gone"
     )

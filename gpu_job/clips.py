@@ -94,6 +94,7 @@ class ClipWork:
         ffmpeg: gives the program when the first clip needs it; a film of copies needs none.
         stall_seconds: how long FFmpeg may make no progress.
         on_note: hears what operators may want to know, such as why a faster encoder is not used.
+        expects_card: whether a card is paid for, so that people are told where it is of no use.
     """
 
     def __init__(
@@ -104,12 +105,14 @@ class ClipWork:
         *,
         stall_seconds: float,
         on_note: Callable[[str], None],
+        expects_card: bool = False,
     ) -> None:
         self._plan = plan
         self._target = target
         self._ffmpeg = ffmpeg
         self._stall_seconds = stall_seconds
         self._note = on_note
+        self._expects_card = expects_card
         self._pieces = Pieces()
 
     def run(self, sources: Sequence[Path], folder: Path, on_share: OnShare) -> Pieces:
@@ -185,6 +188,8 @@ class ClipWork:
         problem = self._ffmpeg().encoder_problem(encoder, self._target)
         if problem:
             self._note(f"{encoder} is not used: {problem}")
+            if self._expects_card:
+                self._pieces.warnings.append(f"The film was encoded without its card ({encoder}: {problem}).")
         return problem is None
 
     def _add(self, path: Path, frame_count: int, keep_ms: int | None) -> None:

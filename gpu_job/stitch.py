@@ -41,6 +41,8 @@ class Tools:
     work: Path
     #: How long FFmpeg may make no progress before it is stopped.
     stall_seconds: float
+    #: Whether a card is paid for; a film that it could not encode says so in its warnings.
+    expects_card: bool = False
 
 
 def stitch(plan: StitchPlan, tools: Tools) -> StitchReport:
@@ -107,7 +109,14 @@ def _require_room(plan: StitchPlan, target: Target, tools: Tools, folder: Path) 
 
 def _encoded(plan: StitchPlan, target: Target, tools: Tools, sources: list[Path], folder: Path) -> Pieces:
     note = tools.reporter.note
-    work = ClipWork(plan, target, cache(tools.ffmpeg), stall_seconds=tools.stall_seconds, on_note=note)
+    work = ClipWork(
+        plan,
+        target,
+        cache(tools.ffmpeg),
+        stall_seconds=tools.stall_seconds,
+        on_note=note,
+        expects_card=tools.expects_card,
+    )
     return work.run(sources, folder, _part(tools, _FETCHED, _ENCODED))
 
 

@@ -17,7 +17,7 @@ from adapters.disk import DiskObjectStore
 from adapters.routed_stitcher import RoutedStitcher
 from events.clip import StitchReport
 from events.errors import LimitExceeded, NotAllowed, PipelineError, Unavailable
-from events.plan import Engine, StitchPlan
+from events.plan import Compression, Engine, StitchPlan
 from pipeline.work_ports import Gone, Running, Started, Stopped
 from tests.cloud.run_bench import BUCKET, CPU_JOB, JOB_ID, MIXED, RunBench, run_bench
 from tests.cloud.servers.run import How, RunExecution
@@ -88,6 +88,17 @@ def test_the_film_of_the_cloud_is_frame_for_frame_the_embedded_one(bench: RunBen
     stored = bench.storage.find(plan.output_uri)
     assert stored is not None
     assert stored.resource(bench.storage.url)["contentType"] == "video/mp4"
+
+
+def test_a_card_that_does_not_work_is_told_with_the_film(bench: RunBench) -> None:
+    plan, engine = bench.plan(compression=Compression.SMALL), bench.engine(Engine.GPU)
+
+    started(engine, plan)
+    bench.run.wait()
+
+    report = StitchReport.from_json(bench.objects.read(plan.report_uri))
+    assert report.encoder == "libx264"
+    assert report.warnings[0].startswith("The film was encoded without its card (h264_nvenc: ")
 
 
 def test_an_attempt_that_is_started_twice_runs_once(bench: RunBench) -> None:
