@@ -26,7 +26,8 @@ from events.names import ObjectUri, parse_uri
 from pipeline.object_port import ObjectInfo
 
 if TYPE_CHECKING:
-    from google.cloud.storage import Blob, Client
+    from google.cloud.storage.blob import Blob
+    from google.cloud.storage.client import Client
 
 #: How long a call is repeated in a function that has 60 seconds, so that two may fail in one delivery.
 DEADLINE_SECONDS = 20.0

@@ -13,7 +13,8 @@ from events.errors import LimitExceeded, PipelineError, Unavailable
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
-    from google.cloud.storage import Client
+    from google.cloud.storage.client import Client
+    from requests import Response
 
 #: Connections kept open to one host. A stitch reads its clips in 16 threads; a pool smaller than its threads throws
 #: connections away, and each new one costs a TLS handshake.
@@ -37,16 +38,23 @@ def storage_client(project: str) -> Client:
     Raises:
         NotAllowed: there are no usable credentials.
     """
-    from google.cloud.storage import Client
+    from google.cloud.storage.client import Client
     from requests.adapters import HTTPAdapter
 
     with translated("sign in to Cloud Storage"):
         client = Client(project=project)
     # For traces that we do not write, it would look the bucket up in a thread of its own, and our functions may not.
     client._bucket_metadata_cache = None
+    client._http.hooks["response"].append(_read_refusal)
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS_MAX))
     return client
+
+
+def _read_refusal(response: Response, **_sent: object) -> None:
+    # The library leaves the text of a refused download unread, and its connection with it; a burst would use them up.
+    if response.status_code >= 400:
+        _ = response.content
 
 
 def patience(deadline_seconds: float) -> Retry:

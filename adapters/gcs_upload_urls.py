@@ -18,7 +18,7 @@ from events.names import parse_uri
 if TYPE_CHECKING:
     from google.auth.credentials import Signing
     from google.auth.crypt import Signer
-    from google.cloud.storage import Client
+    from google.cloud.storage.client import Client
 
 #: Source: https://cloud.google.com/storage/docs/access-control/signed-urls
 EXPIRES_IN_MAX = timedelta(days=7)
@@ -110,13 +110,13 @@ def by_service_account() -> Signing:
         # Without a limit of our own, a signature may take as long as two of our functions.
         request = partial(Request(), timeout=SOCKET_SECONDS[1])
         # Only then does it know its own name.
-        credentials.refresh(request)
+        credentials.refresh(request)  # type: ignore[no-untyped-call]  # google-auth has no types
     email = getattr(credentials, "service_account_email", None)
     if not email:
         raise NotAllowed(
             "sign uploads: only a service account can; set GOOGLE_APPLICATION_CREDENTIALS to one's key file"
         )
-    return _signing(iam.Signer(request, credentials, email), email)
+    return _signing(iam.Signer(request, credentials, email), email)  # type: ignore[no-untyped-call]  # google-auth has no types
 
 
 def by_throwaway_key(client: Client) -> Signing:
@@ -134,14 +134,14 @@ def by_throwaway_key(client: Client) -> Signing:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     email = f"signer-{secrets.token_hex(6)}@longreel.invalid"
     _introduce(client, email, key.public_key())
-    return _signing(RSASigner(key), email)
+    return _signing(RSASigner(key), email)  # type: ignore[no-untyped-call]  # google-auth has no types
 
 
 def _signing(signer: Signer, email: str) -> Signing:
     """Give credentials that only sign: the class of service accounts takes any signer."""
     from google.oauth2.service_account import Credentials
 
-    signs: Signing = Credentials(signer, email, _TOKEN_URI)
+    signs: Signing = Credentials(signer, email, _TOKEN_URI)  # type: ignore[no-untyped-call]  # google-auth has no types
     return signs
 
 

@@ -72,6 +72,8 @@ class LoopbackServer:
         self.faults = FaultQueue()
         self._wanted_port = port
         self._server: _Server | None = None
+        #: Connections that were ever opened.
+        self.connections = 0
 
     @property
     def port(self) -> int:
@@ -257,6 +259,7 @@ class _Server(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._open_lock:
             self._open.add(request)
+            self.owner.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:

@@ -93,7 +93,8 @@ def _again(text: str) -> str:
 
 def _verifies(pem: str, words: str, signature: str) -> bool:
     try:
-        return bool(RSAVerifier.from_string(pem).verify(words.encode(), bytes.fromhex(signature)))
+        verifier = RSAVerifier.from_string(pem)  # type: ignore[no-untyped-call]  # google-auth has no types
+        return bool(verifier.verify(words.encode(), bytes.fromhex(signature)))
     except ValueError:
         return False
 
