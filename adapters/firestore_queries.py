@@ -55,6 +55,8 @@ class Queries:
 
     def overdue(self, now: datetime, limit: int) -> list[Overdue]:
         """Give what has a `wakeAt` at or before `now`, the longest overdue first."""
+        if limit <= 0:
+            return []
         client = self.calls.client
         found: list[tuple[datetime, Overdue]] = []
         for documents in (client.collection(self.paths.jobs), client.collection_group(SEGMENTS)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from tests.contract.rigs import NOW
 from tests.contract.test_job_store import a_job, segments_of, set_job, set_segment
 
 J, S = JobState, SegmentState
+ROOT = Path(__file__).parents[2]
 #: Longest that a test waits for a state.
 PATIENCE_S = 30
 
@@ -228,6 +232,17 @@ def test_a_decision_from_memory_that_changes_the_job_is_held_to_the_job(
 # Beginnings
 
 
+def test_to_assemble_a_store_loads_nothing_of_googles() -> None:
+    code = (
+        "import sys; from adapters.firestore import FirestoreJobStore as S;"
+        "from adapters.firestore_failures import FailureLedger as L;"
+        "S(lambda: None); L(lambda: None); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert not {"google.api_core", "google.cloud.firestore", "grpc", "requests"} & set(done.stdout.split())
+
+
 def test_a_job_of_two_hundred_segments_is_three_documents(store: FirestoreJobStore, meter: Meter) -> None:
     job = a_job(segment_count=200)
 
@@ -426,6 +441,7 @@ def test_jobs_are_found_by_their_user(store: FirestoreJobStore) -> None:
     assert ids(user_id="anna", states=frozenset({J.QUEUED, J.GENERATING})) == ["job_number2"]
     assert ids(user_id="berta", project_id="p1", states=frozenset({J.QUEUED})) == ["job_number1"]
     assert ids(limit=0) == []
+    assert store.overdue(NOW + timedelta(days=1), 0) == []
 
 
 # Lost answers

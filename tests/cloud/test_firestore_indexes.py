@@ -79,9 +79,9 @@ def queries(firestore_emulator: str, project_id: str) -> Iterator[list[Any]]:
             store.create(job, segments_of(job))
             store.transact(job.job_id, 0, set_segment(wake_at=NOW))
         for user_id in (None, "someone"):
-            for project_id in (None, "p0"):
+            for project in (None, "p0"):
                 for states in (None, frozenset({JobState.QUEUED}), frozenset({JobState.QUEUED, JobState.FAILED})):
-                    store.jobs(user_id=user_id, project_id=project_id, states=states)
+                    store.jobs(user_id=user_id, project_id=project, states=states)
         for wanted in (None, frozenset({SegmentState.PENDING}), frozenset({SegmentState.FAILED, SegmentState.DONE})):
             for below in (None, 2):
                 store.segments("job_number0", wanted, below)
