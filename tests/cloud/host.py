@@ -4,30 +4,40 @@
 
 Prints its port when it is ready. `/functions/NAME` takes events, `/PROJECT/REGION/createJob` and its siblings are the
 callables, as the Firebase SDK calls them. `GET /meter` tells what Firestore would bill and how often each function
-was called; `POST /meter` begins anew.
+was called; `POST /meter` begins anew. `/control` is for what goes wrong; see `tests/cloud/host_controls.py`.
+
+Everything is loaded once, then serves in a forked process; when that is killed, another one takes its place at once,
+at the same port, as instances come and go in the cloud.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NoReturn
 
 import functions_framework
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
-from adapters.cloud import open_cloud
-from adapters.config import read_cloud_config
+import adapters.cloud
+from adapters.config import CloudConfig, read_cloud_config
+from adapters.pubsub import too_early
 from doors.outside import Outside, assemble
+from doors.receive import Receiver
 from events.messages import Topic
 from tests.cloud.firestore_meter import Meter, metered_client
+from tests.cloud.host_controls import Controls, DeadlyTrap, Deliveries, MovedClock, Shared, mortal
 
 ROOT = Path(__file__).parents[2]
 #: Topic → entry point of its function.
@@ -47,6 +57,16 @@ CALLABLES = {
     "resumeJob": "resume_job",
     "createUploadUrl": "create_upload_url",
 }
+#: What the functions load when they need it; loaded here before the first fork, so that a new process serves at once.
+LOADED = (
+    "google.cloud.firestore",
+    "google.cloud.pubsub_v1",
+    "google.cloud.storage",
+    "google.genai",
+    "firebase_functions.https_fn",
+    "media.probe",
+    "media.last_frame",
+)
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -80,10 +100,21 @@ def function_app(entry_point: str, signature: str, outside: Outside) -> App:
     return app
 
 
-def main() -> None:
+def open_outside(config: CloudConfig, meter: Meter, shared: Shared) -> Outside:
+    """Put the outside together as `doors.outside` does, but on a machine whose clock moves and that may die."""
+    vars(adapters.cloud)["SystemClock"] = lambda: MovedClock(shared)
+    opened = adapters.cloud.open_cloud(config, documents=lambda: metered_client(config.project, meter))
+    outside = assemble(opened)
+    services = replace(outside.services, **mortal(outside.services, DeadlyTrap(shared)))
+    receiver = Receiver(services, opened.dead_letters, opened.failures, config.delivery_attempts_max, too_early)
+    return replace(outside, services=services, receiver=receiver)
+
+
+def make_host() -> BaseWSGIServer:
+    """Bind a free port and put everything behind it; nobody is asked yet, and no thread runs."""
     config = read_cloud_config()
-    meter, calls = Meter(), Calls()
-    outside = assemble(open_cloud(config, documents=lambda: metered_client(config.project, meter)))
+    meter, calls, shared = Meter(), Calls(), Shared()
+    outside, deliveries = open_outside(config, meter, shared), Deliveries(shared)
 
     def told(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         figures = {"reads": meter.reads, "writes": meter.writes, "refused": meter.refused, "calls": calls.counts}
@@ -93,16 +124,47 @@ def main() -> None:
         start_response("200 OK", [("content-type", "application/json")])
         return [json.dumps(figures).encode()]
 
-    mounts: dict[str, App] = {"/meter": told}
+    mounts: dict[str, App] = {"/meter": told, "/control": Controls(shared, deliveries)}
     for name in FUNCTIONS.values():
-        mounts[f"/functions/{name}"] = calls.counted(name, function_app(name, "cloudevent", outside))
+        app = calls.counted(name, function_app(name, "cloudevent", outside))
+        mounts[f"/functions/{name}"] = deliveries.watched(name, app)
     for called, name in CALLABLES.items():
         mounts[f"/{config.project}/{config.region}/{called}"] = calls.counted(name, function_app(name, "http", outside))
+    return make_server("127.0.0.1", 0, DispatcherMiddleware(told, mounts), threaded=True)
+
+
+def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, DispatcherMiddleware(told, mounts), threaded=True)
+    for name in LOADED:
+        importlib.import_module(name)
+    server = make_host()
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
+    parent_lives, parent_end = os.pipe()
+    while True:
+        child = os.fork()
+        if child == 0:
+            os.close(parent_end)
+            serve(server, parent_lives)
+        signal.signal(signal.SIGTERM, lambda *_: _end(child))  # noqa: B023 the latest child is meant
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            sys.exit(f"the functions ended by themselves: {status}")
+
+
+def serve(server: BaseWSGIServer, parent_lives: int) -> NoReturn:
+    """Serve until this process is ended, or the one that forked it has died."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A pipe that nobody writes to ends with its writer.
+    threading.Thread(target=lambda: os.read(parent_lives, 1) or os._exit(0), daemon=True).start()
     server.serve_forever()
+    os._exit(0)
+
+
+def _end(child: int) -> NoReturn:
+    os.kill(child, signal.SIGTERM)
+    os.waitpid(child, 0)
+    os._exit(0)
 
 
 if __name__ == "__main__":

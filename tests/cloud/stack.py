@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -177,6 +178,39 @@ class LocalCloud:
             assert self._host.stdout is not None
             self._host.stdout.close()
             self._host = None
+
+    def kill_functions(self) -> None:
+        """Kill the process of all functions by -9, in the middle of whatever it does; another takes its place."""
+        os.kill(self.controlled()["pid"], signal.SIGKILL)
+
+    def die_at(self, line: int) -> None:
+        """Let the process die by -9 at one of the next lines before or after it changes something outside; 0 for never.
+
+        Lines are counted from now on; `controlled()` tells at which it died (`diedAt`), or how many it has passed.
+        """
+        self.controlled(dieAtLine=line)
+
+    def lose(self, topic: Topic, times: int | None = 1, **fields: object) -> None:
+        """Let messages get lost for good.
+
+        Args:
+            topic: theirs.
+            times: how many; None for all.
+            fields: of the message, as on the wire, such as `jobId`; a text only has to begin so.
+        """
+        self.controlled(lose=[{"function": FUNCTIONS[topic], "fields": fields, "times": times}])
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the functions."""
+        self.controlled(advanceSeconds=seconds)
+
+    def controlled(self, **orders: object) -> dict[str, Any]:
+        """Ask the functions' process how it is, after telling it something; see `tests/cloud/host_controls.py`."""
+        body = json.dumps(orders).encode() if orders else None
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/control", body)
+        with _opener.open(request, timeout=30) as answer:
+            told: dict[str, Any] = json.load(answer)
+            return told
 
     def call(self, name: str, data: object, uid: str | None = "alice", **headers: str) -> Any:
         """Call a callable as the Firebase SDK does.
