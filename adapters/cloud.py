@@ -28,7 +28,8 @@ from events.plan import Engine as EngineName
 from pipeline.routing import Engine
 
 if TYPE_CHECKING:
-    from google.cloud import firestore, storage
+    from google.cloud import firestore
+    from google.cloud.storage import Client as StorageClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def open_cloud(config: CloudConfig, documents: Callable[[], firestore.Client] | 
         return firestore.Client(project=config.project, database=config.firestore_database)
 
     @cache
-    def buckets() -> storage.Client:
+    def buckets() -> StorageClient:
         return storage_client(config.project)
 
     documents = cache(documents) if documents is not None else database

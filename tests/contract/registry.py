@@ -14,7 +14,16 @@ from typing import Any
 
 import pytest
 
-from tests.contract import local_rigs
+from tests.cloud import emulators
+from tests.contract import (
+    cloud_generator_rigs,
+    cloud_object_rigs,
+    cloud_run_rigs,
+    cloud_splice_rigs,
+    cloud_store_rigs,
+    cloud_transcoder_rigs,
+    local_rigs,
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,22 @@ class Adapter:
         yield from self.rig(folder)
 
 
-JOB_STORES = (Adapter("sqlite", local_rigs.job_store),)
+JOB_STORES = (
+    Adapter("sqlite", local_rigs.job_store),
+    Adapter("firestore", cloud_store_rigs.firestore, emulators.missing),
+)
 MESSAGE_BUSES = (Adapter("local_queue", local_rigs.message_bus),)
-OBJECT_STORES = (Adapter("disk", local_rigs.object_store),)
-GENERATORS = (Adapter("storyboard", local_rigs.storyboard), Adapter("clip", local_rigs.given_clip))
-STITCHERS = (Adapter("local_stitch", local_rigs.stitcher),)
+OBJECT_STORES = (Adapter("disk", local_rigs.object_store), Adapter("gcs", cloud_object_rigs.gcs))
+GENERATORS = (
+    Adapter("storyboard", local_rigs.storyboard),
+    Adapter("clip", local_rigs.given_clip),
+    Adapter("veo", cloud_generator_rigs.veo),
+    Adapter("omni", cloud_generator_rigs.omni),
+)
+STITCHERS = (
+    Adapter("local_stitch", local_rigs.stitcher),
+    Adapter("splice", cloud_splice_rigs.compose_splice),
+    Adapter("transcoder", cloud_transcoder_rigs.transcoder),
+    Adapter("cloud_run", cloud_run_rigs.cloud_run_stitcher),
+)
 CLOCKS = (Adapter("system_clock", local_rigs.clock),)

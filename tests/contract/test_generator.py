@@ -42,10 +42,14 @@ def test_work_that_goes_on_is_running_until_its_clip_lands(generator: GeneratorR
 
 
 def test_an_order_given_twice_is_carried_out_once_where_the_generator_says_so(generator: GeneratorRig) -> None:
-    assert generator.generator.resubmittable, "one that is not needs a test of how it names its work"
-
     answers = [generator.generator.submit(generator.order) for _ in range(2)]
 
+    if not generator.generator.resubmittable:
+        # It was bought twice, so each has a name of its own, and nothing that was paid for is out of reach.
+        assert answers[0] != answers[1]
+        generator.work()
+        assert len(landed(generator)) == 2
+        return
     assert answers[0] == answers[1]
     assert generator.ordered() <= 1
     generator.work()
@@ -60,7 +64,8 @@ def test_an_order_given_again_after_its_clip_landed_leaves_the_clip_as_it_is(gen
     generator.generator.submit(generator.order)
     generator.work()
 
-    assert generator.objects.list(generator.order.output_prefix) == before
+    after = generator.objects.list(generator.order.output_prefix)
+    assert after == before or (not generator.generator.resubmittable and set(before) < set(after))
 
 
 def test_another_attempt_is_other_work_under_another_prefix(generator: GeneratorRig) -> None:

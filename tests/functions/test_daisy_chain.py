@@ -111,7 +111,7 @@ def test_a_last_frame_that_was_stored_by_a_worker_that_died_is_not_stored_twice(
     world.run()
     world.paid.land(job_id, 0)
     world.deliver_next(Topic.OBJECT_FINALIZED)
-    # The first commit finds that the frame is to be kept; the worker dies before the second, which would end the segment.
+    # The first commit finds that the frame is to be kept; the worker dies before the second, which ends the segment.
     world.trap.number = len(world.trap.passed) + 3
     (message,) = world.waiting(Topic.SEGMENT_DONE)
     with pytest.raises(Crash, match="before commit"):

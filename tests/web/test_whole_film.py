@@ -1,4 +1,4 @@
-"""The whole product from a real browser: sign in, call `createJob`, listen, and see the film come, by real functions."""
+"""The whole product from a real browser: sign in, call `createJob`, listen, and see the film come by real functions."""
 
 from __future__ import annotations
 
