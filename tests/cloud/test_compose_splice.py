@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from math import ceil
@@ -219,6 +220,44 @@ def test_a_process_that_dies_at_any_call_leaves_nothing_that_a_second_try_does_n
         assert disk.film(plan) == expected
         assert report_of(plan, disk.objects.read(plan.report_uri), len(expected)) == ready.report
         assert disk.rubbish(plan) == []
+
+
+def test_in_the_cloud_too_a_second_try_mends_what_a_process_left_that_died_behind_any_write(
+    cloud: Store, clips: list[bytes]
+) -> None:
+    plan = cloud.plan(clips)
+    whole = Meddled(cloud.objects)
+    ComposeSplice(whole, workers=1).start(plan)
+    expected = cloud.film(plan)
+    for at in [number for number, (name, _) in enumerate(whole.calls) if name in ("write", "compose", "delete")]:
+        cloud.objects.delete(plan.output_uri)
+        cloud.objects.delete(plan.report_uri)
+        with pytest.raises(Died):
+            ComposeSplice(dying(cloud.objects, at, answered=True), workers=1).start(plan)
+
+        ComposeSplice(cloud.objects).start(plan)
+
+        assert cloud.film(plan) == expected
+        assert cloud.rubbish(plan) == []
+
+
+def test_two_calls_at_the_same_time_make_one_film(cloud: Store, clips: list[bytes]) -> None:
+    plan = cloud.plan(clips)
+
+    def start(_: int) -> FilmReady | Unavailable:
+        try:
+            return ComposeSplice(cloud.objects, workers=4).start(plan)
+        except Unavailable as exc:
+            return exc  # The event would be delivered again.
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(start, range(3)))
+
+    last = ComposeSplice(cloud.objects).start(plan)
+    assert all(answer == last for answer in answers if isinstance(answer, FilmReady))
+    assert [info.uri for info in cloud.finalized].count(plan.output_uri) == 1
+    assert cloud.film(plan).endswith(b"".join(clips))
+    assert cloud.rubbish(plan) == []
 
 
 def test_a_store_that_fails_at_any_call_is_tried_again_and_nothing_is_left(disk: Store, clips: list[bytes]) -> None:

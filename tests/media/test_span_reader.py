@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.errors import BadMedia
+from media import mp4_index
 from media.mp4_index import fetch_index, read_movie
 from media.reader import BytesReader, SpanReader, WindowedReader, windowed
 from tests.media.clips import ClipSpec
@@ -96,6 +97,19 @@ def test_an_index_costs_two_requests_and_little_more_than_its_own_bytes(
     assert len(far.fetched) == requests == 2
     index_bytes = len(content) - sum(end - start for start, end in movie.media_ranges)
     assert far.fetched_bytes <= index_bytes + 1200
+
+
+def test_a_very_long_index_is_read_all_the_same(
+    clip: Callable[[ClipSpec], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mp4_index, "_TAIL_BYTES_MAX", 100)
+    content = clip(ClipSpec(30, frames=192, video=(*X264, "-qp", "1"))).read_bytes()
+    far = Far(content)
+
+    fetch_index(far.reader)
+
+    assert read_movie(far.reader, "clip").video.sample_count == 192
+    assert len(far.fetched) <= 4
 
 
 @given(fake_clips(), st.integers(0, 40))
