@@ -42,7 +42,7 @@ Project = Annotated[
 RequestId = Annotated[str | None, typer.Option("--request-id", help="The same id is the same job: it is made once.")]
 Restart = Annotated[bool, typer.Option("--force-restart", help="Cancel the project's running job and start anew.")]
 Parallel = Annotated[int | None, typer.Option("--parallel", min=1, max=50, help="Segments in flight at most.")]
-Letter = Annotated[int, typer.Argument(metavar="NUMBER", help="Its number; `longreel dead-letters list` shows it.")]
+Letter = Annotated[str, typer.Argument(metavar="NUMBER", help="Its number; `longreel dead-letters list` shows it.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; `longreel jobs` lists them.")]
 
 
@@ -235,37 +235,37 @@ def doctor(
 
 @letters.command("list")
 def list_letters(as_json: Json = False, home: Home = None) -> None:
-    """List the dead letters, the oldest first."""
+    """List the dead letters, the oldest first: the cloud's where LONGREEL_BUCKET is set, else those of a home."""
     with errors_in_words(as_json=as_json):
-        from embedded import listing
+        from embedded import dead_letters
 
-        with _opened(home) as pipeline:
-            listing.dead_letters(pipeline, as_json=as_json)
+        with dead_letters.opened(home) as found:
+            dead_letters.list_them(found, as_json=as_json)
 
 
 @letters.command("show")
 def show_letter(letter: Letter, home: Home = None) -> None:
     """Show one dead letter whole."""
     with errors_in_words():
-        from embedded import listing
+        from embedded import dead_letters
 
-        with _opened(home) as pipeline:
-            listing.show_dead_letter(pipeline, letter)
+        with dead_letters.opened(home) as found:
+            dead_letters.show(found, letter)
 
 
 @letters.command("replay")
 def replay_letter(
     letter: Annotated[
-        int | None, typer.Argument(metavar="[NUMBER]", help="Its number; all of them when left out.")
+        str | None, typer.Argument(metavar="[NUMBER]", help="Its number; all of them when left out.")
     ] = None,
     home: Home = None,
 ) -> None:
     """Publish a dead letter again."""
     with errors_in_words():
-        from embedded import listing
+        from embedded import dead_letters
 
-        with _opened(home) as pipeline:
-            listing.replay_dead_letters(pipeline, letter)
+        with dead_letters.opened(home) as found:
+            dead_letters.replay(found, letter)
 
 
 def _set(request: dict[str, Any], **options: object) -> None:

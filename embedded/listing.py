@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from itertools import groupby
 
@@ -13,7 +12,6 @@ from embedded.exits import Exit
 from embedded.json_view import job_value, segment_value
 from embedded.terminal import fitted, plain, print_json, say
 from embedded.words import counted, film_in_words, in_words, job_title, segment_mark, segment_note, segment_title
-from events.errors import NotFound
 from pipeline.records import Job, JobState, Segment, SegmentState
 from pipeline.view import message_of
 
@@ -140,43 +138,3 @@ def doctor(pipeline: Pipeline, job_id: str | None, *, as_json: bool) -> None:
             say(f"{'ok  ' if each.ok else 'LOOK'}  {each.name:<13} {each.note}")
     if not all(each.ok for each in findings):
         raise Exit(exits.FAILED)
-
-
-def dead_letters(pipeline: Pipeline, *, as_json: bool) -> None:
-    """List the dead letters."""
-    letters = pipeline.adapters.queue.dead_letters()
-    if as_json:
-        values = [
-            {"id": each.message_id, "topic": each.topic, "deliveries": each.deliveries, "reason": each.reason}
-            for each in letters
-        ]
-        print_json([{**value, "body": json.loads(each.body)} for value, each in zip(values, letters, strict=True)])
-        return
-    if not letters:
-        say("There are no dead letters.")
-    for each in letters:
-        times = "once" if each.deliveries == 1 else f"{each.deliveries} times"
-        say(f"{each.message_id:4d}  {each.topic:<17}  tried {times}  {plain(each.reason)}")
-
-
-def show_dead_letter(pipeline: Pipeline, message_id: int) -> None:
-    """Show one dead letter whole."""
-    for each in pipeline.adapters.queue.dead_letters():
-        if each.message_id == message_id:
-            say(f"Topic:  {each.topic}\nTried:  {each.deliveries}\nReason: {plain(each.reason)}")
-            say(f"Body:   {json.dumps(json.loads(each.body), ensure_ascii=False, indent=2)}")
-            return
-    raise NotFound(f"show dead letter {message_id}: there is none; `longreel dead-letters list` shows those that are")
-
-
-def replay_dead_letters(pipeline: Pipeline, message_id: int | None) -> None:
-    """Publish one dead letter again, or all of them."""
-    queue = pipeline.adapters.queue
-    ids = [each.message_id for each in queue.dead_letters()] if message_id is None else [message_id]
-    for each in ids:
-        queue.replay(each)
-    if not ids:
-        say("There are no dead letters.")
-    else:
-        what = "1 message" if len(ids) == 1 else f"{len(ids)} messages"
-        say(f"Published {what} again; a running worker takes them, `longreel resume JOB` starts one.")
