@@ -71,7 +71,7 @@ def test_deliveries_that_fail_at_once_are_all_counted(ledger: FailureLedger) -> 
     assert sorted(counts) == list(range(1, 21))
 
 
-@pytest.mark.parametrize("message_id", ["a/b", "..", "__x__", "ü" * 100])
+@pytest.mark.parametrize("message_id", ["a/b", "..", "__x__", "ü" * 100], ids=["slash", "dots", "reserved", "long"])
 def test_any_message_id_has_a_document_of_its_own(ledger: FailureLedger, message_id: str) -> None:
     assert ledger.count(message_id, "requested", "x", NOW) == 1
     assert ledger.count(message_id, "requested", "x", NOW) == 2
