@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -162,6 +163,7 @@ def test_a_resumable_upload_looks_at_its_condition_at_the_beginning_and_at_the_e
     server.put(uri("film.mp4"), b"somebody else's")
 
     assert send(where, b"x", "0-0/1").status_code == 412
+    assert send(where, b"", "*/1").status_code == 404, "a refused upload is over"
     with pytest.raises(AssertionError):
         begin(server, "&ifGenerationMatch=0")
 
@@ -230,6 +232,8 @@ def test_a_reader_who_has_that_version_already_is_told_so(server: StorageServer)
 def test_the_bytes_of_what_is_gone_leave_the_disk(server: StorageServer, bucket: Bucket, tmp_path: Path) -> None:
     for _ in range(5):
         server.put(uri("clip"), b"x" * 1000)
+    assert send(begin(server), b"film", "0-3/4").ok
+    bucket.blob("film.mp4").delete()
     assert len(list((tmp_path / "storage").iterdir())) == 1
 
     bucket.blob("clip").delete()
@@ -620,6 +624,15 @@ def test_faults_meet_the_requests_they_are_meant_for(server: StorageServer, buck
     server.misbehave(status=503, times=5)
     server.behave()
     assert bucket.blob("b").exists()
+
+
+def test_a_slow_server_takes_its_time(server: StorageServer, bucket: Bucket) -> None:
+    server.put(uri("a"), bytes(600_000))
+    server.misbehave(kind="download", delay_seconds=0.2, pause_seconds=0.1)
+    began = time.monotonic()
+
+    assert len(bucket.blob("a").download_as_bytes()) == 600_000
+    assert time.monotonic() - began > 0.4, "the delay, and three pieces"
 
 
 def test_a_connection_cut_in_the_middle_of_a_download_is_taken_up_again(server: StorageServer, bucket: Bucket) -> None:

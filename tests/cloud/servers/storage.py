@@ -54,10 +54,10 @@ class StorageServer(LoopbackServer):
         place = folder or Path(self._temporary.name if self._temporary else "")
         place.mkdir(parents=True, exist_ok=True)
         #: Who hears of new objects, and what goes wrong with that.
-        self.events = FinalizeEvents(lambda made: made.resource(self.url))
+        self.events = FinalizeEvents(self._resource)
         #: What is stored; a second hand for tests.
         self.objects = Objects(place, self.events.finalized)
-        self._uploads = Uploads(self.objects)
+        self._uploads = Uploads(self.objects, self._resource)
         for name in buckets:
             self.objects.create_bucket(name)
         self._add_bucket_routes()
@@ -134,7 +134,7 @@ class StorageServer(LoopbackServer):
         def is_session(request: Request) -> bool:
             return "upload_id" in request.query
 
-        self.route("PUT POST", _UPLOAD, "resumable_chunk", self._resume, is_session)
+        self.route("PUT POST", _UPLOAD, "resumable_chunk", self._uploads.resume, is_session)
         self.route("DELETE", _UPLOAD, "resumable_chunk", self._uploads.cancel, is_session)
         self.route(
             "POST", _UPLOAD, "upload", lambda request: self._made(self._uploads.media(request)), is_type("media")
@@ -144,7 +144,10 @@ class StorageServer(LoopbackServer):
         self.route("POST PUT", _UPLOAD, "resumable_begin", self._begin, is_type("resumable"))
 
     def _made(self, made: StoredObject) -> Answer:
-        return Answer.of_json(made.resource(self.url))
+        return Answer.of_json(self._resource(made))
+
+    def _resource(self, made: StoredObject) -> dict[str, Any]:
+        return made.resource(self.url)
 
     def _create_bucket(self, request: Request) -> Answer:
         fields = request.json()
@@ -167,7 +170,7 @@ class StorageServer(LoopbackServer):
 
     def _list(self, request: Request) -> Answer:
         found = self.objects.listed(request.found["bucket"])
-        return Answer.of_json(listing(found, request.query, lambda each: each.resource(self.url)))
+        return Answer.of_json(listing(found, request.query, self._resource))
 
     def _present(self, request: Request) -> StoredObject:
         present = self.objects.get(request.found["bucket"], request.found["name"], request.query.get("generation"))
@@ -227,16 +230,12 @@ class StorageServer(LoopbackServer):
             return self._made(made)
         size = str(made.content.size_bytes)
         done = {"kind": "storage#rewriteResponse", "done": True, "objectSize": size, "totalBytesRewritten": size}
-        return Answer.of_json({**done, "resource": made.resource(self.url)})
+        return Answer.of_json({**done, "resource": self._resource(made)})
 
     def _begin(self, request: Request) -> Answer:
         upload_id = self._uploads.begin(request)
         where = f"{self.url}{request.path}?uploadType=resumable&upload_id={upload_id}"
         return Answer(200, headers={"Location": where, "X-GUploader-UploadID": upload_id})
-
-    def _resume(self, request: Request) -> Answer:
-        came = self._uploads.resume(request)
-        return came if isinstance(came, Answer) else self._made(came)
 
 
 def _range(said: str | None, size: int) -> tuple[int, int, int]:

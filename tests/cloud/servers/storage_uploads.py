@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -28,7 +28,8 @@ class _Session:
     conditions: Conditions
     writer: ContentWriter
     lock: threading.Lock = field(default_factory=threading.Lock)
-    made: StoredObject | None = None
+    #: The object resource, once it is whole; not the object, whose bytes may go before the session is forgotten.
+    made: dict[str, Any] | None = None
 
 
 class Uploads:
@@ -36,10 +37,12 @@ class Uploads:
 
     Args:
         objects: where they go.
+        resource: gives the object resource that a finished upload answers.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, resource: Callable[[StoredObject], dict[str, Any]]) -> None:
         self._objects = objects
+        self._resource = resource
         self._sessions: dict[str, _Session] = {}
 
     def media(self, request: Request) -> StoredObject:
@@ -74,20 +77,26 @@ class Uploads:
         self._sessions[upload_id] = _Session(bucket, name, fields, conditions, self._objects.writer())
         return upload_id
 
-    def resume(self, request: Request) -> StoredObject | Answer:
+    def resume(self, request: Request) -> Answer:
         """Take a chunk, or say how much is here (308); give the object when it is whole."""
         session = self._session(request)
         with session.lock:
-            if session.made is not None:
-                return session.made
-            total = self._take_chunk(session, request)
-            if total is None or session.writer.size_bytes < total:
-                have = session.writer.size_bytes
-                return Answer(308, headers={"Range": f"bytes=0-{have - 1}"} if have else {})
-            session.fields |= sums_of(request.headers)
-            content = session.writer.content()
-            session.made = self._objects.put(session.bucket, session.name, content, session.fields, session.conditions)
-            return session.made
+            if session.made is None:
+                total = self._take_chunk(session, request)
+                if total is None or session.writer.size_bytes < total:
+                    have = session.writer.size_bytes
+                    return Answer(308, headers={"Range": f"bytes=0-{have - 1}"} if have else {})
+                session.made = self._resource(self._finish(session, request))
+            return Answer.of_json(session.made)
+
+    def _finish(self, session: _Session, request: Request) -> StoredObject:
+        fields, content = session.fields | sums_of(request.headers), session.writer.content()
+        try:
+            return self._objects.put(session.bucket, session.name, content, fields, session.conditions)
+        except Refused:
+            # Its bytes are gone with it.
+            self._sessions.pop(request.query["upload_id"], None)
+            raise
 
     def cancel(self, request: Request) -> Answer:
         """Forget a resumable upload."""
