@@ -8,7 +8,7 @@ too long, cannot be read or is too old becomes a dead letter; the sweep mends wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -29,8 +29,17 @@ Handle = Callable[[Services, Delivery], object]
 class DeadLetterBox(Protocol):
     """Where the cloud keeps what could not be handled."""
 
-    def bury(self, topic: str, body: str, reason: str, attempts: int, message_id: str, at: datetime) -> None:
-        """Keep a message, durably.
+    def bury(
+        self,
+        topic: str,
+        body: str,
+        reason: str,
+        attempts: int,
+        message_id: str,
+        at: datetime,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep a message, durably, with its attributes, which a replay publishes again.
 
         Raises:
             Unavailable: it is not kept.
@@ -148,6 +157,7 @@ class Receiver:
 
     def _bury(self, incoming: Incoming, reason: str, attempts: int) -> None:
         now = self._services.clock.now()
-        self._letters.bury(str(incoming.topic), incoming.body, reason, attempts, incoming.message_id, now)
+        topic, attributes = str(incoming.topic), incoming.attributes
+        self._letters.bury(topic, incoming.body, reason, attempts, incoming.message_id, now, attributes)
         extra = {"action": "dead_letter", "topic": incoming.topic, "attempt": attempts}
         log.error("%s", reason, extra=extra)

@@ -16,7 +16,7 @@ from embedded.run import deliver_if_asked, see_through
 from embedded.run import watch as watch_it
 from embedded.submit import submit, take_out, taken_in
 from embedded.terminal import plain, print_json, say, say_error
-from embedded.words import counted, film_in_words, in_words
+from embedded.words import counted, engine_in_words, film_in_words, in_words
 from events.errors import LimitExceeded
 from pipeline.create import CLIP_GENERATOR
 from pipeline.limits import RESUMES_MAX
@@ -94,7 +94,7 @@ def _film_lines(pipeline: Pipeline, job: Job, path: Path | None) -> Iterator[str
     took = f", made in {in_words(job.ended_at - job.created_at)}" if job.ended_at else ""
     yield f"{film_in_words(job)}{took}"
     if job.route is not None:
-        yield f"Stitched by {job.route.stitcher}: {plain(job.route.reason)}"
+        yield f"Stitched by {engine_in_words(job.route)}: {plain(job.route.reason)}"
     yield f"Film: {path or film_path(pipeline, job)}"
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from embedded.assembly import Pipeline
-from embedded.words import in_words, segment_note
+from embedded.words import engine_in_words, in_words, segment_note
 from events.errors import PipelineError
 from pipeline.limits import RESUMES_MAX
 from pipeline.records import OPEN_SEGMENT_STATES, Job, JobState, SegmentState
@@ -142,7 +142,7 @@ def look_at_job(pipeline: Pipeline, job: Job) -> list[str]:
     if job.active and len(in_flight) > SEGMENTS_MAX:
         lines.append(f"… and {len(in_flight) - SEGMENTS_MAX} more in flight.")
     if job.state is JobState.STITCHING:
-        who = f"made by {job.route.stitcher}" if job.stitch.operation and job.route else "waits for a stitcher"
+        who = f"is made by {engine_in_words(job.route)}" if job.stitch.operation and job.route else "waits for a stitcher"
         lines.append(f"The film {who}, attempt {max(1, job.stitch.attempt)}.")
         if job.stitch_error:
             lines.append(f"  its last failure: {job.stitch_error.message}")

@@ -78,7 +78,11 @@ def failure_value(failure: Failure | None) -> dict[str, Any] | None:
 
 
 def _route_value(route: Route | None) -> dict[str, Any] | None:
-    return {"stitcher": route.stitcher, "reason": route.reason, "losers": list(route.losers)} if route else None
+    if route is None:
+        return None
+    price = {"priceUsd": route.price_micro_usd / 1_000_000}
+    lists = {"losers": list(route.losers), "warnings": list(route.warnings)}
+    return {"stitcher": route.stitcher, "reason": route.reason} | price | lists
 
 
 def _film_value(film: Film | None) -> dict[str, Any] | None:

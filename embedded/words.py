@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from adapters.given_clip import clip_name
 from embedded.terminal import plain
 from events.requests import SegmentSpec, Settings
-from pipeline.records import Job, Segment, SegmentState
+from pipeline.records import Job, Route, Segment, SegmentState
 from pipeline.view import segment_noun
 
 _STATE_MARKS = {
@@ -84,6 +84,11 @@ def film_in_words(job: Job) -> str:
     length = in_words(timedelta(milliseconds=report.duration_ms))
     size = f"{report.width_px}x{report.height_px}, {size_in_words(report.size_bytes)}"
     return f"{counted(job.done_count, job)}, {length}, {size}"
+
+
+def engine_in_words(route: Route) -> str:
+    """Give how the film is made, as the end of "made by …"."""
+    return {"splice": "a splice", "cpu": "encoding"}.get(route.stitcher, route.stitcher)
 
 
 def size_in_words(size_bytes: int) -> str:

@@ -19,7 +19,7 @@ def test_clips_of_different_size_rate_and_sound_become_one_film_that_plays_to_th
     # Three seconds at the rate of the first clip.
     assert frames(door.folder / "film.mp4") == 3 * 24
     assert "3 clips, 3 s, 160x96, " in said
-    assert "Stitched by encode: clip 2: " in said
+    assert "Stitched by encoding: clip 2: " in said
 
 
 def test_the_system_ffmpeg_that_the_user_names_is_the_one_that_encodes(door: Door, clips: Path) -> None:

@@ -127,6 +127,8 @@ for number in range(count):
 class LocalBusRig:
     """The local queue, and processes of their own on the same file."""
 
+    leases_by_owner = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._database = Database(folder / "bus.db")

@@ -16,6 +16,7 @@ import pytest
 
 from tests.cloud import emulators
 from tests.contract import (
+    cloud_bus_rigs,
     cloud_generator_rigs,
     cloud_object_rigs,
     cloud_run_rigs,
@@ -52,7 +53,10 @@ JOB_STORES = (
     Adapter("sqlite", local_rigs.job_store),
     Adapter("firestore", cloud_store_rigs.firestore, emulators.missing),
 )
-MESSAGE_BUSES = (Adapter("local_queue", local_rigs.message_bus),)
+MESSAGE_BUSES = (
+    Adapter("local_queue", local_rigs.message_bus),
+    Adapter("pubsub", cloud_bus_rigs.message_bus, cloud_bus_rigs.absent),
+)
 OBJECT_STORES = (Adapter("disk", local_rigs.object_store), Adapter("gcs", cloud_object_rigs.gcs))
 GENERATORS = (
     Adapter("storyboard", local_rigs.storyboard),

@@ -83,6 +83,8 @@ class BusRig(Protocol):
 
     bus: MessageBus
     clock: VirtualClock
+    #: A message belongs to a worker as long as the worker lives; else for a time, and nobody knows who died.
+    leases_by_owner: bool
 
     def worker(self) -> BusWorker:
         """Give a worker that nobody else is."""

@@ -43,6 +43,12 @@ def fail_until_dead(message_bus: BusRig, worker: BusWorker, reason: str) -> int:
     pytest.fail("a message that always fails never became a dead letter")
 
 
+def let_leases_end(message_bus: BusRig) -> None:
+    """Where a service leases by the clock, wait until what nobody answers for comes again."""
+    if not message_bus.leases_by_owner:
+        message_bus.clock.advance(LONG)
+
+
 def test_what_is_published_is_delivered_with_its_topic_and_body(message_bus: BusRig) -> None:
     message = SegmentRequested(job_id="job_abc123", segment_index=7)
 
@@ -133,6 +139,8 @@ def test_what_failed_for_now_comes_again_after_a_while_and_counts_its_deliveries
 
 
 def test_waits_between_deliveries_grow(message_bus: BusRig) -> None:
+    if not message_bus.leases_by_owner:
+        return  # the service sets the waits, by the subscription's retry policy
     message_bus.bus.publish([asked(1)])
     worker = message_bus.worker()
     waits = []
@@ -195,9 +203,10 @@ def test_a_message_given_back_comes_again_at_once_as_if_it_had_never_been_taken(
     worker, other = message_bus.worker(), message_bus.worker()
 
     worker.take()[0].give_back()
+    let_leases_end(message_bus)
 
     (held,) = other.take()
-    assert held.delivery.delivery_attempt == 1
+    assert held.delivery.delivery_attempt == (1 if message_bus.leases_by_owner else 2)
     assert not held.delivery.claimant_died
 
 
@@ -237,17 +246,20 @@ def test_a_killed_workers_messages_come_to_another_which_is_told_of_the_death(me
     message_bus.bus.publish([asked(number) for number in range(3)])
 
     message_bus.killed_worker(take=2)
+    let_leases_end(message_bus)
 
     helds = message_bus.worker().take()
     assert indexes(helds) == [0, 1, 2]
+    again = {index_of(held) for held in helds if held.delivery.delivery_attempt == 2}
+    assert len(again) == 2
     died = {index_of(held) for held in helds if held.delivery.claimant_died}
-    assert len(died) == 2
-    assert all(held.delivery.delivery_attempt == 1 + held.delivery.claimant_died for held in helds)
+    assert died == (again if message_bus.leases_by_owner else set())
 
 
 def test_a_death_is_told_once_and_not_of_a_worker_that_lived_and_failed(message_bus: BusRig) -> None:
     message_bus.bus.publish([asked(1)])
     message_bus.killed_worker(take=1)
+    let_leases_end(message_bus)
     worker = message_bus.worker()
     worker.take()[0].fail("not yet")
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,7 +46,16 @@ class Ledger:
     #: What the next count and the next burial raise.
     errors: deque[Exception] = field(default_factory=deque)
 
-    def bury(self, topic: str, body: str, reason: str, attempts: int, message_id: str, at: datetime) -> None:
+    def bury(
+        self,
+        topic: str,
+        body: str,
+        reason: str,
+        attempts: int,
+        message_id: str,
+        at: datetime,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
         if self.errors:
             raise self.errors.popleft()
         self.letters.append((topic, body, reason, attempts))
