@@ -142,7 +142,8 @@ def look_at_job(pipeline: Pipeline, job: Job) -> list[str]:
     if job.active and len(in_flight) > SEGMENTS_MAX:
         lines.append(f"… and {len(in_flight) - SEGMENTS_MAX} more in flight.")
     if job.state is JobState.STITCHING:
-        who = f"is made by {engine_in_words(job.route)}" if job.stitch.operation and job.route else "waits for a stitcher"
+        begun = job.stitch.operation is not None and job.route is not None
+        who = f"is made by {engine_in_words(job.route)}" if begun and job.route else "waits for a stitcher"
         lines.append(f"The film {who}, attempt {max(1, job.stitch.attempt)}.")
         if job.stitch_error:
             lines.append(f"  its last failure: {job.stitch_error.message}")
