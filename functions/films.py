@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeGuard
 
 from events.clip import ClipFacts, StitchReport
-from events.errors import BadMedia, NotFound, StitchFailed
+from events.errors import BadMedia, NotFound, PreconditionFailed, StitchFailed, Unavailable
 from events.names import FILM, OutputObject, output_name, parse_object_name, parse_uri, stitch_name
 from events.plan import Engine, StitchPlan
 from events.requests import Settings
@@ -58,7 +59,7 @@ def film_done(services: Services, job: Job, attempt: int, info: ObjectInfo) -> f
     if held != job.done_count:
         # Such as a film that was made before one of its clips was left out.
         raise _wrong(job.job_id, f"it holds {held} clips, but {job.done_count} segments are done")
-    kept = _at_output_path(services, job, info)
+    kept = at_output_path(services, job, info)
     return facts.StitchDone(attempt=attempt, uri=kept.uri, generation=kept.generation, report=report)
 
 
@@ -72,13 +73,37 @@ def _landed(services: Services, job: Job) -> list[tuple[OutputObject, ObjectInfo
     return sorted(found, key=lambda each: -each[0].attempt)
 
 
-def _at_output_path(services: Services, job: Job, film: ObjectInfo) -> ObjectInfo:
-    """Put the film where its request wants it, within the store; without such a wish it stays where it is."""
+def at_output_path(services: Services, job: Job, film: ObjectInfo) -> ObjectInfo:
+    """Put the film where its request wants it, within the store; without such a wish it stays where it is.
+
+    Safe to repeat, also at the same time: whoever tells of a film names the same version.
+
+    Raises:
+        NotFound: the film is gone.
+        Unavailable: somebody else wrote there in between.
+    """
     wanted = Settings.from_json(job.settings).output_path
     # Nobody waits for the film of a job that was cancelled, and its successor's may lie there already.
     if wanted is None or job.state in (JobState.COMPLETED, JobState.CANCELLED):
         return film
-    return services.objects.compose(wanted, [film.uri])
+    # An event does not tell the checksum.
+    film = services.objects.stat(film.uri) or film
+    present = services.objects.stat(wanted)
+    if _is_copy(present, film):
+        return present
+    try:
+        return services.objects.compose(wanted, [film.uri], present.generation if present else 0)
+    except PreconditionFailed as exc:
+        if _is_copy(present := services.objects.stat(wanted), film):
+            return present
+        raise Unavailable(f"put the film of {job.job_id} at {wanted}: somebody else wrote there just now") from exc
+
+
+def _is_copy(present: ObjectInfo | None, film: ObjectInfo) -> TypeGuard[ObjectInfo]:
+    """Tell whether an object is the film by its checksum; never where the store keeps none."""
+    if present is None or film.crc32c is None:
+        return False
+    return (present.size_bytes, present.crc32c) == (film.size_bytes, film.crc32c)
 
 
 def _report(services: Services, job_id: str, attempt: int, film: ClipFacts) -> StitchReport:

@@ -6,6 +6,7 @@ from events.errors import PipelineError, StitchFailed, Unavailable
 from functions import films
 from functions.services import Services
 from pipeline import facts
+from pipeline.object_port import ObjectInfo
 from pipeline.plan import build_plan
 from pipeline.records import Job
 from pipeline.work_ports import FilmReady, Gone, Running
@@ -24,9 +25,18 @@ def stitch(services: Services, job: Job) -> list[facts.Event]:
         return [failure(services, attempt, exc)]
     route = answer.route or route
     if isinstance(answer, FilmReady):
-        started = facts.StitchStarted(attempt, f"{route.stitcher}:{attempt}", route)
-        return [started, facts.StitchDone(attempt, answer.uri, answer.generation, answer.report)]
+        # The route is recorded first, whatever becomes of the film's last step.
+        return [facts.StitchStarted(attempt, f"{route.stitcher}:{attempt}", route), _made(services, job, answer)]
     return [facts.StitchStarted(attempt, answer.operation, route)]
+
+
+def _made(services: Services, job: Job, film: FilmReady) -> facts.Event:
+    try:
+        info = ObjectInfo(film.uri, film.generation, film.report.size_bytes)
+        kept = films.at_output_path(services, job, info)
+    except PipelineError as exc:
+        return failure(services, job.stitch.attempt, exc)
+    return facts.StitchDone(job.stitch.attempt, kept.uri, kept.generation, film.report)
 
 
 def inspect(services: Services, job: Job, attempt: int, operation: str | None) -> list[facts.Event]:

@@ -189,7 +189,9 @@ class ClipWork:
         if problem:
             self._note(f"{encoder} is not used: {problem}")
             if self._expects_card:
-                self._pieces.warnings.append(f"The film was encoded without its card ({encoder}: {problem}).")
+                # People need FFmpeg's own words; where the program lies is for the log.
+                why = problem.rpartition("] ")[2]
+                self._pieces.warnings.append(f"The film was encoded without its card ({encoder}: {why}).")
         return problem is None
 
     def _add(self, path: Path, frame_count: int, keep_ms: int | None) -> None:
