@@ -36,6 +36,9 @@ def translated(doing: str) -> Iterator[None]:
     except auth.TransportError as exc:
         raise Unavailable(f"{doing}: signing in failed for now ({exc})") from exc
     except auth.GoogleAuthError as exc:
+        if exc.retryable:
+            # Such as a metadata server that did not answer for a moment.
+            raise Unavailable(f"{doing}: signing in failed for now ({exc})") from exc
         raise NotAllowed(f"{doing}: there are no usable credentials ({exc}); see docs/configuration.md") from exc
     except (http.ConnectionError, http.Timeout, http.ChunkedEncodingError, ConnectionError, TimeoutError) as exc:
         raise Unavailable(f"{doing}: no answer ({type(exc).__name__})") from exc
