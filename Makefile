@@ -3,11 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test shake check bench constraints clean
+.PHONY: demo cloud-demo web test shake check bench constraints clean
 
 demo: .venv/local  ## make a real film on this machine and say where it is
 	@mkdir -p demo
 	$(BIN)/longreel make examples/lighthouse.yaml -o demo/film.mp4 --overwrite --home demo/home
+
+cloud-demo: .venv/dev  ## make a film by all cloud functions on Google's own emulators, and say what it took
+	@$(BIN)/python -m tests.cloud.demo
+
+web: tests/web/node_modules/.package-lock.json  ## the Firebase JS SDK, for the tests in a browser and the cloud demo
 
 test: .venv/dev  ## all tests; those that need a program that is not here say how to get it
 	$(BIN)/pytest
@@ -37,6 +42,11 @@ bench: .venv/bench  ## what the README's figures are made of; takes a while
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt requirements.txt
 	$(PIP) --requirement requirements.txt --editable '.[local,dev]'
 	@touch $@ .venv/local
+
+tests/web/node_modules/.package-lock.json: tests/web/package.json tests/web/package-lock.json
+	@command -v npm >/dev/null || { echo 'This needs npm: install Node.js 20 or later'; exit 69; }
+	npm ci --prefix tests/web
+	@touch $@
 
 .venv/bench: .venv/dev
 	$(PIP) --editable '.[bench]'

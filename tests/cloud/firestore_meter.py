@@ -7,11 +7,17 @@ at least for a query; every document that a commit writes. A commit that is refu
 from __future__ import annotations
 
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.cloud import firestore
+
+
+#: Whose call is served at the moment: the name of a function, empty outside of any.
+CALLER: ContextVar[str] = ContextVar("CALLER", default="")
 
 
 class Meter:
@@ -27,6 +33,8 @@ class Meter:
         self.deletes = 0
         #: Commits that Firestore refused.
         self.refused = 0
+        #: Function → `reads` and `writes` of its calls.
+        self.by_caller: dict[str, Counter[str]] = defaultdict(Counter)
         #: The structured queries that were asked, as protocol buffers.
         self.queries: list[Any] = []
 
@@ -34,6 +42,7 @@ class Meter:
         """Begin anew."""
         with self._lock:
             self.reads = self.writes = self.deletes = self.refused = 0
+            self.by_caller = defaultdict(Counter)
             self.queries = []
 
     def count(self, *, reads: int = 0, writes: int = 0, deletes: int = 0, refused: int = 0) -> None:
@@ -43,6 +52,7 @@ class Meter:
             self.writes += writes
             self.deletes += deletes
             self.refused += refused
+            self.by_caller[CALLER.get()].update(reads=reads, writes=writes)
 
     def ask(self, query: Any) -> None:
         """Keep a query."""

@@ -36,7 +36,7 @@ from adapters.pubsub import too_early
 from doors.outside import Outside, assemble
 from doors.receive import Receiver
 from events.messages import Topic
-from tests.cloud.firestore_meter import Meter, metered_client
+from tests.cloud.firestore_meter import CALLER, Meter, metered_client
 from tests.cloud.host_controls import Controls, DeadlyTrap, Deliveries, MovedClock, Shared, mortal
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +85,7 @@ class Calls:
                     self.counts[f"{name} {status.partition(' ')[0]}"] += 1
                 return start_response(status, headers, *rest)
 
+            CALLER.set(name)
             # Mounted at its very prefix the path is empty, which Werkzeug would redirect.
             return app({**environ, "PATH_INFO": environ.get("PATH_INFO") or "/"}, begin)
 
@@ -118,6 +119,7 @@ def make_host() -> BaseWSGIServer:
 
     def told(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         figures = {"reads": meter.reads, "writes": meter.writes, "refused": meter.refused, "calls": calls.counts}
+        figures["of"] = meter.by_caller
         if environ["REQUEST_METHOD"] == "POST":
             meter.reset()
             calls.counts = Counter()

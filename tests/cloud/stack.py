@@ -99,16 +99,22 @@ class LocalCloud:
         self.close()
 
     def _open(self) -> None:
-        hosts = {
-            "FIRESTORE_EMULATOR_HOST": emulators.firestore_host(),
-            "PUBSUB_EMULATOR_HOST": emulators.pubsub_host(),
-        }
-        for server in (self.storage, self.vertex, self.transcoder, self.run):
+        self._set(
+            {
+                "FIRESTORE_EMULATOR_HOST": emulators.firestore_host(),
+                "PUBSUB_EMULATOR_HOST": emulators.pubsub_host(),
+            }
+        )
+        self.storage.start()
+        self._closers.append(self.storage.stop)
+        topology = create_topology(self.project, None)
+        # Before it go those that make clips and films, of which the storage server tells its topics.
+        self._closers.append(lambda: remove_topology(topology))
+        for server in (self.vertex, self.transcoder, self.run):
             server.start()
             self._closers.append(server.stop)
         self._set(
-            hosts
-            | {
+            {
                 "GOOGLE_CLOUD_PROJECT": self.project,
                 "STORAGE_EMULATOR_HOST": self.storage.url,
                 # Never contacted: unsigned tokens are read where they are.
@@ -124,8 +130,6 @@ class LocalCloud:
         )
         self.config: CloudConfig = read_cloud_config()
         self.adapters: CloudAdapters = open_cloud(self.config)
-        topology = create_topology(self.project, None)
-        self._closers.append(lambda: remove_topology(topology))
         self.storage.notify(f"projects/{self.project}/topics/{Topic.OBJECT_FINALIZED}", "jobs/")
         self.port = self.start_functions()
         routes = {
