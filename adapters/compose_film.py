@@ -109,13 +109,21 @@ class FilmInTheMaking:
     def _published(self, staged: ObjectInfo, report: StitchReport) -> ObjectInfo:
         """Give the film its name; its report comes first, since the film's arrival says that everything is there."""
         uri = self._plan.output_uri
-        present = self._objects.stat(uri)
         self._objects.write(self._plan.report_uri, written_report(self._plan, report))
+        present = self._objects.stat(uri)
+        if present is not None and _is_same(present, staged):
+            # Somebody else made the same film of the same plan, and told of it.
+            return present
         published = self._objects.compose(uri, [staged.uri], if_generation=present.generation if present else 0)
         if (published.size_bytes, published.crc32c) != (staged.size_bytes, staged.crc32c):
             self._objects.delete(uri)
             raise StitchFailed(f"write {uri}: what lies there is not what was checked", retryable=True)
         return published
+
+
+def _is_same(present: ObjectInfo, staged: ObjectInfo) -> bool:
+    """Tell whether two objects hold the same bytes, where the store's checksums can tell."""
+    return present.crc32c is not None and (present.size_bytes, present.crc32c) == (staged.size_bytes, staged.crc32c)
 
 
 def _expected_crc32c(film: Splice, clips: Sequence[ObjectInfo]) -> int | None:
