@@ -37,7 +37,7 @@ from doors.outside import Outside, assemble
 from doors.receive import Receiver
 from events.messages import Topic
 from tests.cloud.firestore_meter import CALLER, Meter, metered_client
-from tests.cloud.host_controls import Controls, DeadlyTrap, Deliveries, MovedClock, Shared, mortal
+from tests.cloud.host_controls import Controls, Deliveries, MovedClock, Shared, Trap, mortal
 
 ROOT = Path(__file__).parents[2]
 #: Topic → entry point of its function.
@@ -106,7 +106,7 @@ def open_outside(config: CloudConfig, meter: Meter, shared: Shared) -> Outside:
     vars(adapters.cloud)["SystemClock"] = lambda: MovedClock(shared)
     opened = adapters.cloud.open_cloud(config, documents=lambda: metered_client(config.project, meter))
     outside = assemble(opened)
-    services = replace(outside.services, **mortal(outside.services, DeadlyTrap(shared)))
+    services = mortal(outside.services, Trap(shared))
     receiver = Receiver(services, opened.dead_letters, opened.failures, config.delivery_attempts_max, too_early)
     return replace(outside, services=services, receiver=receiver)
 

@@ -13,15 +13,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import RawArray, RawValue
 from typing import Any
 
 from adapters.system_clock import SystemClock
-from pipeline.ports import JobStore, MessageBus
-from pipeline.work_ports import Gone, Quote, RenderOrder, Running, Started, Stitcher, Stopped
-from tests.functions.doubles import FaultyBus, FaultyJobStore, FaultyStitcher, Trap
+from functions.services import Services
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -37,8 +35,10 @@ class Shared:
         self._advanced: Any = RawValue("q", 0)
         #: Lines until the process dies; 0 lets it live.
         self.lines_left: Any = RawValue("q", 0)
-        #: Lines that were passed since.
-        self.lines_passed: Any = RawValue("q", 0)
+        #: Only lines of this name count; every line where it is empty.
+        self.line_named: Any = RawArray("c", 200)
+        #: Only lines in work on this job count; those of every job where it is empty.
+        self.job: Any = RawArray("c", 200)
         self.died_at: Any = RawArray("c", 200)
 
     def advance(self, seconds: float) -> None:
@@ -69,78 +69,77 @@ class MovedClock(SystemClock):
         return now + self._shared.ahead(now)
 
 
-class DeadlyTrap(Trap):
+class Trap:
     """Kills this process by -9 at a line, as when a machine is taken away."""
 
     def __init__(self, shared: Shared) -> None:
-        super().__init__()
         self._shared = shared
         self._lock = threading.Lock()
 
-    def line(self, name: str) -> None:
+    def line(self, name: str, job_id: str) -> None:
         """Pass a line, or die at it."""
+        shared = self._shared
         with self._lock:
-            self._shared.lines_passed.value += 1
-            left = self._shared.lines_left.value
-            if left == 0:
+            if shared.lines_left.value == 0:
                 return
-            self._shared.lines_left.value = left - 1
-            if left == 1:
-                self._shared.died_at.value = name.encode()
+            if shared.line_named.value not in (b"", name.encode()) or shared.job.value not in (b"", job_id.encode()):
+                return
+            shared.lines_left.value -= 1
+            if shared.lines_left.value == 0:
+                shared.died_at.value = name.encode()
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-@dataclass
-class MortalGenerator:
-    """A paid generator on a machine that may die before or after each order."""
-
-    generator: Any
-    trap: Trap
-
-    @property
-    def resubmittable(self) -> bool:
-        resubmittable: bool = self.generator.resubmittable
-        return resubmittable
-
-    def check(self, *arguments: Any) -> Quote:
-        quote: Quote = self.generator.check(*arguments)
-        return quote
-
-    def submit(self, order: RenderOrder) -> Started:
-        self.trap.line("before submit")
-        started: Started = self.generator.submit(order)
-        self.trap.line("after submit")
-        return started
-
-    def poll(self, operation: str) -> Running | Stopped | Gone:
-        answer: Running | Stopped | Gone = self.generator.poll(operation)
-        return answer
-
-    def cancel(self, operation: str) -> None:
-        self.generator.cancel(operation)
+#: Method → the word for it, and whose job its first argument tells of.
+LINES: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "create": ("create", lambda job: job.job_id),
+    "transact": ("commit", str),
+    "publish": ("publish", lambda outgoing: getattr(outgoing[0].message, "job_id", "") if outgoing else ""),
+    "submit": ("submit", lambda order: order.job_id),
+    "start": ("start", lambda plan: plan.job_id),
+}
 
 
-class MortalStitcher(FaultyStitcher):
-    """The routed stitcher, likewise; it still knows whose a piece of work is."""
+class Mortal:
+    """Something outside, on a machine that may die before or after each change that it makes there."""
+
+    def __init__(self, inner: Any, trap: Trap) -> None:
+        self._inner = inner
+        self._trap = trap
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in LINES:
+            return found
+        word, job_of = LINES[name]
+
+        def between_lines(first: Any, *others: Any) -> Any:
+            self._trap.line(f"before {word}", job_of(first))
+            answer = found(first, *others)
+            self._trap.line(f"after {word}", job_of(first))
+            return answer
+
+        return between_lines
+
+
+class MortalStitcher(Mortal):
+    """A stitcher that is looked at for what it can, so that what it can must stand here."""
 
     def owner_of(self, operation: str) -> tuple[str, int] | None:
         """Ask the engines."""
-        owner: tuple[str, int] | None = self.stitcher.owner_of(operation)  # type: ignore[attr-defined] # it finds owners
+        owner: tuple[str, int] | None = self._inner.owner_of(operation)
         return owner
 
 
-def mortal(services: Any, trap: Trap) -> dict[str, Any]:
-    """Give the fields of `Services` that pass a line before and after whatever they change outside."""
-    jobs: JobStore = services.jobs
-    bus: MessageBus = services.bus
-    stitcher: Stitcher = services.stitcher
-    paid = {name: MortalGenerator(services.generators[name], trap) for name in ("veo", "omni")}
-    return {
-        "jobs": FaultyJobStore(jobs, trap),
-        "bus": FaultyBus(bus, trap),
-        "stitcher": MortalStitcher(stitcher, trap),
-        "generators": {**services.generators, **paid},
-    }
+def mortal(services: Services, trap: Trap) -> Services:
+    """Let the process die at the lines before and after all that changes something outside."""
+    return replace(
+        services,
+        jobs=Mortal(services.jobs, trap),
+        bus=Mortal(services.bus, trap),
+        stitcher=MortalStitcher(services.stitcher, trap),
+        generators={name: Mortal(each, trap) for name, each in services.generators.items()},
+    )
 
 
 @dataclass
@@ -252,7 +251,8 @@ class Controls:
             self.shared.advance(orders["advanceSeconds"])
         if "dieAtLine" in orders:
             self.shared.died_at.value = b""
-            self.shared.lines_passed.value = 0
+            self.shared.job.value = orders.get("job", "").encode()
+            self.shared.line_named.value = orders.get("lineNamed", "").encode()
             self.shared.lines_left.value = orders["dieAtLine"]
         with self.deliveries.lock:
             self.deliveries.losses += [Loss(**each) for each in orders.get("lose", [])]
@@ -263,7 +263,6 @@ class Controls:
                 "pid": os.getpid(),
                 "now": MovedClock(self.shared).now().isoformat(),
                 "diedAt": self.shared.died_at.value.decode(),
-                "linesPassed": self.shared.lines_passed.value,
                 "running": self.deliveries.running,
                 "lost": self.deliveries.lost,
                 "delivered": self.deliveries.delivered,

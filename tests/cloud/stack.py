@@ -6,6 +6,7 @@ The functions run in a process of their own, which a test may kill; everything e
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import signal
@@ -187,12 +188,13 @@ class LocalCloud:
         """Kill the process of all functions by -9, in the middle of whatever it does; another takes its place."""
         os.kill(self.controlled()["pid"], signal.SIGKILL)
 
-    def die_at(self, line: int) -> None:
+    def die_at(self, line: int, named: str = "", job_id: str = "") -> None:
         """Let the process die by -9 at one of the next lines before or after it changes something outside; 0 for never.
 
-        Lines are counted from now on; `controlled()` tells at which it died (`diedAt`), or how many it has passed.
+        Lines are counted from now on, or only those of a name, such as `after submit`, or in work on one job;
+        `controlled()` tells at which it died (`diedAt`).
         """
-        self.controlled(dieAtLine=line)
+        self.controlled(dieAtLine=line, lineNamed=named, job=job_id)
 
     def lose(self, topic: Topic, times: int | None = 1, **fields: object) -> None:
         """Let messages get lost for good.
@@ -212,9 +214,15 @@ class LocalCloud:
         """Ask the functions' process how it is, after telling it something; see `tests/cloud/host_controls.py`."""
         body = json.dumps(orders).encode() if orders else None
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/control", body)
-        with _opener.open(request, timeout=30) as answer:
-            told: dict[str, Any] = json.load(answer)
-            return told
+        while True:
+            try:
+                with _opener.open(request, timeout=30) as answer:
+                    told: dict[str, Any] = json.load(answer)
+                    return told
+            except (OSError, http.client.HTTPException):
+                # It was killed while it answered; the next one will know, and take what it is told twice.
+                if self._host is None or self._host.poll() is not None:
+                    raise
 
     def call(self, name: str, data: object, uid: str | None = "alice", **headers: str) -> Any:
         """Call a callable as the Firebase SDK does.

@@ -1,0 +1,171 @@
+"""A clip that was paid for is never bought again, never lost: the functions' process is killed by -9, for real."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
+from itertools import count
+
+import pytest
+
+from events.messages import Topic
+from pipeline.records import Job
+from tests.cloud.ordered import (
+    CLIP_MICRO_USD,
+    bought,
+    check_made_for_its_price,
+    id_of,
+    once,
+    order,
+    wait_until,
+    wait_until_quiet,
+)
+from tests.cloud.stack import LocalCloud
+
+#: How the time of the functions runs while a film is to heal: this much for each look, and a sweep.
+STEP_SECONDS, LOOK_SECONDS = 61, 0.4
+#: After these nobody knows whether the order was sent; it was not.
+BEFORE_THE_ORDER = {"after commit", "before submit"}
+
+
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[LocalCloud]:
+    with LocalCloud(variables={"LONGREEL_ACTIVE_JOBS_MAX": "100"}) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(needs_emulators: None, request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    cloud: LocalCloud = request.getfixturevalue("emulated")
+    yield cloud
+    cloud.die_at(0)
+    cloud.vertex.latency_seconds = 0.05
+    cloud.vertex.work()
+
+
+def order_until_taken(cloud: LocalCloud, name: str, segments: int) -> str:
+    """Order as an app does that gets no answer: again, by the same request."""
+    while True:
+        try:
+            return order(cloud, name, segments)
+        except (OSError, HTTPException):
+            continue
+
+
+def live(cloud: LocalCloud, job_id: str) -> Job:
+    """Let time pass and Cloud Scheduler come until a job is over."""
+    for _ in range(60):
+        until = time.monotonic() + LOOK_SECONDS
+        while time.monotonic() < until or cloud.vertex.pending():
+            if not (job := cloud.job(job_id)).active:
+                return job
+            time.sleep(0.05)
+        cloud.advance(STEP_SECONDS)
+        cloud.sweep()
+    raise AssertionError(f"{job_id} does not end: {cloud.job(job_id)}, {cloud.segments(job_id)}")
+
+
+def test_at_whatever_line_the_process_is_killed_the_clip_is_bought_once_and_the_film_is_made(cloud: LocalCloud) -> None:
+    died_at = []
+    for line in count(1):
+        cloud.die_at(line, job_id=id_of(f"line-{line}"))
+        job = live(cloud, order_until_taken(cloud, f"line-{line}", 1))
+        where = cloud.controlled()["diedAt"]
+
+        first = f"jobs/{job.job_id}/segments/0/1/"
+        assert bought(cloud, job.job_id) == {0: 1}, f"killed at line {line}, {where}"
+        if any(first in each.prefix for each in cloud.vertex.bought):
+            check_made_for_its_price(cloud, job, 1)
+        else:
+            # Nobody can know that it was not sent, so the one that was given up is shown as paid for.
+            assert where in BEFORE_THE_ORDER, f"killed at line {line}, {where}"
+            assert (job.state, job.cost.wasted_micro_usd) == ("completed", CLIP_MICRO_USD)
+        if not where:
+            break
+        died_at.append(where)
+
+    assert len(died_at) > 20, died_at
+    around = ("create", "commit", "publish", "submit", "start")
+    assert {f"{when} {what}" for what in around for when in ("before", "after")} == set(died_at)
+
+
+def test_a_clip_whose_order_nobody_recorded_is_brought_home_by_its_own_event(cloud: LocalCloud) -> None:
+    cloud.vertex.latency_seconds = None
+    cloud.die_at(1, named="after submit")
+    job_id = order(cloud, "unrecorded", 1)
+    wait_until("killed", lambda: cloud.controlled()["diedAt"] == "after submit")
+    wait_until_quiet(cloud)
+    (segment,) = cloud.segments(job_id)
+    assert (str(segment.state), segment.operation) == ("claimed", None)
+
+    cloud.vertex.work()
+    job = cloud.finished(job_id)
+
+    check_made_for_its_price(cloud, job, 1)
+    assert cloud.segments(job_id)[0].operation is None
+    assert cloud.vertex.submits[cloud.vertex.bought[-1].prefix] == 1, "it was not even asked for a second time"
+
+
+def test_an_unrecorded_order_is_not_given_again_while_its_clip_may_land(cloud: LocalCloud) -> None:
+    cloud.vertex.latency_seconds = None
+    cloud.die_at(1, named="after submit")
+    job_id = order(cloud, "slow", 1)
+    wait_until("killed", lambda: cloud.controlled()["diedAt"] == "after submit")
+
+    # Its lease runs out, the sweep looks, and operators lose their patience; Veo takes 3 min at the longest.
+    for _ in range(3):
+        cloud.advance(60)
+        cloud.sweep()
+        cloud.call("resumeJob", {"jobId": job_id}, uid="slow")
+        wait_until_quiet(cloud)
+    assert bought(cloud, job_id) == {0: 1}
+    cloud.lose(Topic.OBJECT_FINALIZED, name=f"jobs/{job_id}/segments/")
+    cloud.vertex.work()
+    wait_until_quiet(cloud)
+    assert cloud.job(job_id).active, "its event was lost as well"
+    cloud.advance(120)
+    cloud.sweep()
+
+    check_made_for_its_price(cloud, cloud.finished(job_id), 1)
+
+
+def test_films_are_made_and_nothing_is_bought_twice_while_the_process_is_killed_again_and_again(
+    cloud: LocalCloud,
+) -> None:
+    jobs = [order(cloud, f"storm-{number}", 3) for number in range(4)]
+    killed = []
+    for line in (7, 11, 13, 17, 19, 23, 29):
+        cloud.die_at(line)
+        deadline = time.monotonic() + 3
+        while not (where := cloud.controlled()["diedAt"]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        killed.append(where)
+    cloud.die_at(0)
+
+    for job_id in jobs:
+        job = live(cloud, job_id)
+        assert job.state == "completed"
+        assert bought(cloud, job_id) == once(3)
+    assert sum(1 for each in killed if each) >= 5, killed
+
+
+def test_a_clip_that_lands_after_its_job_was_cancelled_is_kept(cloud: LocalCloud) -> None:
+    cloud.vertex.latency_seconds = None
+    job_id = order(cloud, "cancelled", 3, maxParallelSegments=2)
+    wait_until("ordered", lambda: [str(each.state) for each in cloud.segments(job_id)][:2] == ["generating"] * 2)
+
+    cloud.call("cancelJob", {"jobId": job_id}, uid="cancelled")
+    cloud.vertex.work()
+    wait_until("kept", lambda: [str(each.state) for each in cloud.segments(job_id)] == ["done", "done", "cancelled"])
+    for _ in range(2):
+        cloud.advance(600)
+        cloud.sweep()
+    wait_until_quiet(cloud)
+
+    job = cloud.job(job_id)
+    assert (str(job.state), job.done_count, job.cost.spent_micro_usd) == ("cancelled", 2, 2 * CLIP_MICRO_USD)
+    assert bought(cloud, job_id) == once(2)
+    for segment in cloud.segments(job_id)[:2]:
+        assert segment.clip is not None
+        assert cloud.storage.find(segment.clip.uri) is not None
