@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -51,12 +51,8 @@ class RoutedStitcher:
             StitchFailed: it cannot be made; retryable where every engine that could was only out of room.
             Unavailable: it may or may not have been started.
         """
-        ranked = self._ranked(plan)
-        # What was chosen stays chosen, even if a deadline came nearer since.
-        ranked.sort(key=lambda each: each[1].stitcher != route.stitcher)
         no_room: list[str] = []
-        for name, offered in ranked:
-            taken = offered if no_room else route
+        for name, taken in self._in_turn(plan, route):
             try:
                 answer = self._engines[name].start(plan)
             except LimitExceeded as exc:
@@ -83,6 +79,14 @@ class RoutedStitcher:
             if isinstance(engine, FindsOwners) and (owner := engine.owner_of(operation)) is not None:
                 return owner
         return None
+
+    def _in_turn(self, plan: StitchPlan, route: Route) -> Iterator[tuple[EngineName, Route]]:
+        """Give the chosen engine, and the others only where that one has no room."""
+        # What was chosen stays chosen, even if the deadline came nearer since.
+        yield EngineName(route.stitcher), route
+        for name, offered in self._ranked(plan):
+            if name != route.stitcher:
+                yield name, offered
 
     def _ranked(self, plan: StitchPlan) -> list[tuple[EngineName, Route]]:
         answers = {name: engine.offer(plan) for name, engine in self._engines.items()}

@@ -5,8 +5,6 @@ Source: Google's price lists as collected on 2026-11-22; those of storage reques
 
 from __future__ import annotations
 
-from events.plan import StitchPlan
-
 #: When these prices were looked at.
 PRICED_ON = "2026-11-22"
 
@@ -52,8 +50,3 @@ def transcoder_micro_usd(duration_ms: int, width_px: int, height_px: int) -> int
     else:
         minute = TRANSCODER_UHD_MICRO_USD
     return -(-minute * duration_ms // 60_000)
-
-
-def shown_ms(plan: StitchPlan) -> int:
-    """Give the length of the film of a plan, in milliseconds."""
-    return sum(clip.facts.duration_ms if clip.keep_ms is None else clip.keep_ms for clip in plan.clips)
