@@ -9,6 +9,9 @@ from pydantic import AwareDatetime, Field
 from events.clip import Clip
 from events.wire import SCHEMA_VERSION, WireModel
 
+#: Longest title of a clip.
+TITLE_MAX_CHARACTERS = 80
+
 
 class Orientation(StrEnum):
     """Which way the film lies."""
@@ -55,6 +58,18 @@ class Engine(StrEnum):
     CPU = "cpu"
 
 
+class DigitalSourceType(StrEnum):
+    """How the pictures of a film came to be, in the words of the IPTC.
+
+    Source: https://cv.iptc.org/newscodes/digitalsourcetype/
+    """
+
+    #: Made by a model that was trained on sampled media.
+    TRAINED_ALGORITHMIC_MEDIA = "trainedAlgorithmicMedia"
+    #: Made by an algorithm that knows no sampled media, such as title cards.
+    ALGORITHMIC_MEDIA = "algorithmicMedia"
+
+
 class PlannedClip(Clip):
     """One clip of the film, in order; another generation of its object is refused."""
 
@@ -62,6 +77,8 @@ class PlannedClip(Clip):
     segment_index: int = Field(ge=0)
     #: Only so much of it is shown, from its start, to the nearest clean cut; None for all of it.
     keep_ms: int | None = Field(default=None, ge=1)
+    #: What people call it; the title of its chapter. None for none.
+    title: str | None = Field(default=None, max_length=TITLE_MAX_CHARACTERS)
 
 
 class StitchPlan(WireModel):
@@ -80,6 +97,10 @@ class StitchPlan(WireModel):
     engine: Engine | None = None
     #: When its job has failed; None where nothing says.
     deadline_at: AwareDatetime | None = None
+    #: When its job was created, which is the film's date; None where nothing says.
+    created_at: AwareDatetime | None = None
+    #: How all of its pictures came to be; None where that is not known, as of clips that a user gave.
+    digital_source_type: DigitalSourceType | None = None
     #: `gs://bucket/object` of the film and of its StitchReport.
     output_uri: str
     report_uri: str

@@ -10,6 +10,7 @@ from events.names import output_name, stitch_name
 from events.plan import PlannedClip, StitchPlan
 from events.requests import SegmentSpec, Settings
 from pipeline.records import Job, Segment, SegmentState
+from pipeline.titles import source_type_of, title_of
 
 #: A clip that is longer than was asked by no more than this is shown whole: models count in frames.
 _ROUNDING_MS = 100
@@ -49,7 +50,8 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
             text = f"segment {segment.index} is {segment.state} and can be neither used nor left out"
             raise StitchFailed(f"plan the film of {job.job_id}: {text}")
         keep_ms = keep_ms_of(segment.spec, segment.clip)
-        clips.append(PlannedClip(segment_index=segment.index, keep_ms=keep_ms, **dict(segment.clip)))
+        title = title_of(SegmentSpec.from_json(segment.spec))
+        clips.append(PlannedClip(segment_index=segment.index, keep_ms=keep_ms, title=title, **dict(segment.clip)))
     settings = Settings.from_json(job.settings)
     attempt = job.stitch.attempt
     return StitchPlan(
@@ -62,6 +64,8 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
         compression=settings.compression,
         engine=settings.engine,
         deadline_at=job.deadline_at,
+        created_at=job.created_at,
+        digital_source_type=source_type_of(job.generator),
         output_uri=f"gs://{bucket}/{output_name(job.job_id, attempt)}",
         report_uri=f"gs://{bucket}/{stitch_name(job.job_id, attempt, 'report.json')}",
     )
