@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from typing import Self
 
@@ -15,7 +16,12 @@ from events.wire import WireModel, invalid_request
 #: Cloud Storage takes this much in one PUT, and no clip of a reel is longer.
 SIZE_MAX_BYTES = 5 * 1024**3
 
-_FILENAME = re.compile(r"[\w(][\w ().,+@~-]{0,120}\.[A-Za-z0-9]{2,5}")
+#: Most characters that a file's name may have.
+_FILENAME_MAX = 127
+#: What it may hold beside letters, digits and the marks that are written with letters. What means something to a shell,
+#: to `gcloud storage` or in a URL is not among it: the name becomes part of an object's.
+_PUNCTUATION = frozenset(" ()_.,+@~-'&!")
+_ENDING = re.compile(r"\.[A-Za-z0-9]{2,5}")
 
 
 class UploadType(StrEnum):
@@ -42,12 +48,14 @@ class UploadRequest(WireModel):
     @field_validator("filename")
     @classmethod
     def _is_a_filename(cls, value: str) -> str:
-        if not _FILENAME.fullmatch(value):
+        # A Mac writes é as two characters; the same file has the same name everywhere.
+        name = unicodedata.normalize("NFC", value)
+        if not _is_filename(name):
             raise ValueError(
-                "should be a file's name of at most 126 letters, digits, spaces and ( ) . , + @ ~ - _ "
-                f"with an ending such as .mp4, and no folder, not {quoted(value)}"
+                f"should be a file's name of at most {_FILENAME_MAX} letters, digits, spaces and "
+                f"( ) . , + @ ~ - _ ' & ! with an ending such as .mp4, and no folder, not {quoted(value)}"
             )
-        return value
+        return name
 
     @classmethod
     def of(cls, value: object) -> Self:
@@ -62,3 +70,10 @@ class UploadRequest(WireModel):
             return cls.model_validate(value)
         except ValidationError as exc:
             raise invalid_request(exc, cls) from exc
+
+
+def _is_filename(name: str) -> bool:
+    stem, dot, ending = name.rpartition(".")
+    plain = all(char.isalnum() or char in _PUNCTUATION or unicodedata.category(char) in {"Mn", "Mc"} for char in stem)
+    begins_well = stem[:1].isalnum() or stem[:1] in {"_", "("}
+    return len(name) <= _FILENAME_MAX and plain and begins_well and bool(_ENDING.fullmatch(dot + ending))

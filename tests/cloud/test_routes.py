@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -545,6 +546,24 @@ def test_a_cancelled_job_is_called_off_at_the_transcoder_api(studio: Studio) -> 
 
 
 # What users bring and get.
+
+
+def test_clips_that_are_uploaded_by_their_own_names_become_a_reel(studio: Studio) -> None:
+    clips = [short(1), short(2)]
+    uris = []
+    for spec, filename in zip(clips, ["John's day & night!.mp4", "Cafe\u0301 (1).mp4"], strict=True):
+        content = content_of(spec)
+        wanted = {"filename": filename, "contentType": "video/mp4", "sizeBytes": len(content)}
+        made = studio.cloud.call("createUploadUrl", wanted)
+        put = urllib.request.Request(made["uploadUrl"], content, made["headers"], method="PUT")
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(put, timeout=30) as answer:
+            assert answer.status == 200
+        uris.append(made["clipPath"])
+    assert uris[0].endswith("/John's day & night!.mp4")
+    assert uris[1].endswith("/Caf\u00e9 (1).mp4")
+
+    for engine in ("splice", "cpu"):
+        assert studio.frames(studio.made(studio.asked({"clips": uris, "engine": engine}))) == expected_frames(clips)
 
 
 def test_a_reel_lands_where_its_owner_wants_it(studio: Studio) -> None:
