@@ -19,6 +19,9 @@ CLIP_MICRO_USD = 400_000
 #: Time that makes everything due that waits for a message, a lease or a generation without a word.
 EVERYTHING_IS_DUE_SECONDS = 5 * 60
 
+#: How the functions' time runs for a film that is to end whatever happens to it: so much, after so long of the test's.
+STEP_SECONDS, LIVE_SECONDS, STEPS_MAX = 61, 0.4, 60
+
 
 def id_of(name: str, kind: str = "long_form") -> str:
     """Give the id that the job of this name has, or will have."""
@@ -52,7 +55,14 @@ def check_made_for_its_price(cloud: LocalCloud, job: Job, count: int) -> None:
     assert job.film.report.frame_count == count * 4 * 24
     assert cloud.storage.find(job.film.uri) is not None
     assert bought(cloud, job.job_id) == once(count)
-    assert (job.cost.spent_micro_usd - _stitch_price(job), job.cost.wasted_micro_usd) == (count * CLIP_MICRO_USD, 0)
+    check_cost(job, used=count)
+
+
+def check_cost(job: Job, *, used: int, wasted: int = 0) -> None:
+    """Hold a job's cost against the clips that it uses, those that came to nothing, and its stitch."""
+    stitch = job.route.price_micro_usd if job.route is not None else 0
+    assert job.cost.spent_micro_usd == used * CLIP_MICRO_USD + stitch
+    assert job.cost.wasted_micro_usd == wasted * CLIP_MICRO_USD
 
 
 def wait_until(what: str, is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
@@ -80,9 +90,18 @@ def let_heal(cloud: LocalCloud) -> None:
     cloud.sweep()
 
 
+def live(cloud: LocalCloud, job_id: str, step_seconds: float = STEP_SECONDS) -> Job:
+    """Let time pass, and Cloud Scheduler come after each step, until a job is over."""
+    for _ in range(STEPS_MAX):
+        until = time.monotonic() + LIVE_SECONDS
+        while time.monotonic() < until or _has_work(cloud):
+            if not (job := cloud.job(job_id)).active:
+                return job
+            time.sleep(LOOK_SECONDS)
+        cloud.advance(step_seconds)
+        cloud.sweep()
+    raise AssertionError(f"{job_id} does not end: {cloud.job(job_id)}, {cloud.segments(job_id)}")
+
+
 def _has_work(cloud: LocalCloud) -> bool:
     return cloud.vertex.latency_seconds is not None and cloud.vertex.pending() > 0
-
-
-def _stitch_price(job: Job) -> int:
-    return job.route.price_micro_usd if job.route is not None else 0

@@ -10,12 +10,12 @@ from itertools import count
 import pytest
 
 from events.messages import Topic
-from pipeline.records import Job
 from tests.cloud.ordered import (
     CLIP_MICRO_USD,
     bought,
     check_made_for_its_price,
     id_of,
+    live,
     once,
     order,
     wait_until,
@@ -23,8 +23,6 @@ from tests.cloud.ordered import (
 )
 from tests.cloud.stack import LocalCloud
 
-#: How the time of the functions runs while a film is to heal: this much for each look, and a sweep.
-STEP_SECONDS, LOOK_SECONDS = 61, 0.4
 #: After these nobody knows whether the order was sent; it was not.
 BEFORE_THE_ORDER = {"after commit", "before submit"}
 
@@ -51,19 +49,6 @@ def order_until_taken(cloud: LocalCloud, name: str, segments: int) -> str:
             return order(cloud, name, segments)
         except (OSError, HTTPException):
             continue
-
-
-def live(cloud: LocalCloud, job_id: str) -> Job:
-    """Let time pass and Cloud Scheduler come until a job is over."""
-    for _ in range(60):
-        until = time.monotonic() + LOOK_SECONDS
-        while time.monotonic() < until or cloud.vertex.pending():
-            if not (job := cloud.job(job_id)).active:
-                return job
-            time.sleep(0.05)
-        cloud.advance(STEP_SECONDS)
-        cloud.sweep()
-    raise AssertionError(f"{job_id} does not end: {cloud.job(job_id)}, {cloud.segments(job_id)}")
 
 
 def test_at_whatever_line_the_process_is_killed_the_clip_is_bought_once_and_the_film_is_made(cloud: LocalCloud) -> None:
