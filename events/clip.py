@@ -48,7 +48,8 @@ class Join(WireModel):
 
     #: Index of the clip that starts here; 1 or more.
     clip_index: int = Field(ge=1)
-    #: Where the clip's first frame is shown, milliseconds from the film's start, rounded to nearest.
+    #: Where the clip's first frame is shown, or the middle of the fade to it; milliseconds from the film's start,
+    #: rounded to nearest.
     at_ms: int = Field(ge=0)
     #: How much later (positive) or earlier its sound plays than in the clip itself, in microseconds; None if unknown.
     skew_us: int | None = None
@@ -67,6 +68,8 @@ class StitchReport(WireModel):
     joins: list[Join] = Field(default_factory=list)
     #: Indexes of clips that had to be encoded.
     encoded_clips: list[int] = Field(default_factory=list)
+    #: How many frames were encoded, those of whole clips and those around joins; None where nobody counted.
+    encoded_frame_count: int | None = Field(default=None, ge=0)
     #: The encoder that made them, such as `libx264`; None when nothing was encoded.
     encoder: str | None = None
     warnings: list[str] = Field(default_factory=list)

@@ -34,6 +34,23 @@ class Fit(StrEnum):
     BLUR = "blur"
 
 
+class Transition(StrEnum):
+    """How one clip becomes the next."""
+
+    #: At once: the last frame of the one, then the first frame of the other.
+    CUT = "cut"
+    #: The end of the one turns into the beginning of the other: both are seen, and the film is that much shorter.
+    CROSSFADE = "crossfade"
+    #: The one goes to black, then the other comes out of it: half of the time each, and the film is as long as before.
+    FADE_BLACK = "fadeBlack"
+
+
+#: How long a fade may be, in milliseconds.
+TRANSITION_MS_MIN, TRANSITION_MS_MAX = 100, 2000
+#: How long it is when nothing is said.
+TRANSITION_MS_USUAL = 500
+
+
 class Compression(StrEnum):
     """How much the bytes may be changed."""
 
@@ -93,6 +110,9 @@ class StitchPlan(WireModel):
     orientation: Orientation = Orientation.SOURCE
     fit: Fit = Fit.PAD
     compression: Compression = Compression.OPTIMIZED
+    #: How each clip becomes the next, and how long that takes; a cut takes no time.
+    transition: Transition = Transition.CUT
+    transition_ms: int = Field(default=TRANSITION_MS_USUAL, ge=TRANSITION_MS_MIN, le=TRANSITION_MS_MAX)
     #: The only engine that may make it; None for the cheapest that can.
     engine: Engine | None = None
     #: When its job has failed; None where nothing says.

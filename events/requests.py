@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -22,7 +23,16 @@ from pydantic import (
 from events.complaints import quoted
 from events.errors import InvalidRequest, TooFewClips
 from events.names import parse_uri, uri_fault
-from events.plan import Compression, Engine, Fit, Orientation
+from events.plan import (
+    TRANSITION_MS_MAX,
+    TRANSITION_MS_MIN,
+    TRANSITION_MS_USUAL,
+    Compression,
+    Engine,
+    Fit,
+    Orientation,
+    Transition,
+)
 from events.wire import SCHEMA_VERSION, WireModel, invalid_request
 
 
@@ -88,7 +98,12 @@ def _is_an_object(value: str) -> str:
 #: A project or request name: a path component and part of a lock's name.
 _Name = Annotated[str, AfterValidator(_is_a_name)]
 _Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+_TransitionMs = Annotated[int, Field(ge=TRANSITION_MS_MIN, le=TRANSITION_MS_MAX)]
 _Uri = Annotated[str, StringConstraints(max_length=1500), AfterValidator(_is_an_object)]
+
+
+#: Engines that encode nothing, or only whole films one clip after the other.
+_NO_FADES = frozenset({Engine.SPLICE, Engine.TRANSCODER})
 
 
 class _Request(WireModel):
@@ -101,8 +116,19 @@ class _Request(WireModel):
     on_segment_failure: OnSegmentFailure = OnSegmentFailure.FAIL
     max_parallel_segments: int = Field(default=4, ge=1, le=50)
     force_restart: bool = False
+    #: How each clip becomes the next, and how long that takes: at most half of the shortest clip.
+    transition: Transition = Transition.CUT
+    transition_ms: _TransitionMs = TRANSITION_MS_USUAL
     #: The only engine that may make the film; None for the cheapest that can.
     engine: Engine | None = None
+
+    @field_validator("engine")
+    @classmethod
+    def _can_make_fades(cls, value: Engine | None, info: ValidationInfo) -> Engine | None:
+        has_fades = info.data.get("transition", Transition.CUT) is not Transition.CUT
+        if has_fades and value in _NO_FADES:
+            raise ValueError(f"{value} makes no fades; ask for cpu or gpu, for none at all, or for transition cut")
+        return value
 
 
 class PromptSpec(WireModel):
@@ -138,6 +164,20 @@ class LongFormRequest(_Request):
             raise ValueError("should be a list of prompts, not a single text: put it in [ ]")
         if isinstance(value, list):
             return [{"prompt": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("prompts")
+    @classmethod
+    def _leave_room_for_fades(cls, value: list[PromptSpec], info: ValidationInfo) -> list[PromptSpec]:
+        fade_ms = info.data.get("transition_ms")
+        if fade_ms is None or len(value) < 2 or info.data.get("transition", Transition.CUT) is Transition.CUT:
+            return value
+        for number, scene in enumerate(value):
+            if 2 * fade_ms > scene.duration_ms:
+                raise ValueError(
+                    f"scene {number} lasts {scene.duration_ms} ms, and a fade of {fade_ms} ms (transitionMs) is "
+                    "longer than half of it; make the scene longer or the fade shorter"
+                )
         return value
 
 
@@ -182,6 +222,8 @@ class Settings(WireModel):
     orientation: Orientation = Orientation.SOURCE
     fit: Fit = Fit.PAD
     compression: Compression = Compression.OPTIMIZED
+    transition: Transition = Transition.CUT
+    transition_ms: _TransitionMs = TRANSITION_MS_USUAL
     engine: Engine | None = None
     output_path: str | None = None
 

@@ -62,6 +62,8 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
         orientation=settings.orientation,
         fit=settings.fit,
         compression=settings.compression,
+        transition=settings.transition,
+        transition_ms=settings.transition_ms,
         engine=settings.engine,
         deadline_at=job.deadline_at,
         created_at=job.created_at,

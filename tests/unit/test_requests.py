@@ -122,6 +122,23 @@ REFUSALS: list[tuple[object, str]] = [
         {"clips": TWO_CLIPS, "outputPath": "gs://bucket/jobs/x.mp4"},
         "outputPath: should not lie under jobs/ or uploads/, which are Longreel's own",
     ),
+    ({"clips": TWO_CLIPS, "transition": "wipe"}, "transition: should be one of cut, crossfade, fadeBlack, not 'wipe'"),
+    (
+        {"clips": TWO_CLIPS, "transition": "crossfade", "transitionMs": 99},
+        "transitionMs: should be at least 100 (milliseconds), not 99",
+    ),
+    (
+        {"clips": TWO_CLIPS, "transition": "fadeBlack", "transitionMs": 2001},
+        "transitionMs: should be at most 2000 (milliseconds), not 2001",
+    ),
+    (
+        {"prompts": ["a", {"prompt": "b", "durationMs": 900}], "transition": "crossfade"},
+        "prompts: scene 1 lasts 900 ms, and a fade of 500 ms (transitionMs) is longer than half of it",
+    ),
+    (
+        {"clips": TWO_CLIPS, "transition": "crossfade", "engine": "splice"},
+        "engine: splice makes no fades; ask for cpu or gpu, for none at all, or for transition cut",
+    ),
     ({"kind": "stitch", "prompts": ["a"]}, "prompts: unknown field; known here are schemaVersion, projectId,"),
 ]
 
@@ -133,6 +150,25 @@ def test_a_wrong_request_is_refused_with_the_field_and_what_would_be_right(reque
 
     assert text in str(refused.value)
     assert str(refused.value).startswith(refused.value.field)
+
+
+FADING: list[dict[str, Any]] = [
+    {"prompts": ["a", {"prompt": "b", "durationMs": 1000}], "transition": "crossfade"},
+    {"prompts": ["a", {"prompt": "b", "durationMs": 200}], "transition": "fadeBlack", "transitionMs": 100},
+    {"prompts": ["a", {"prompt": "b", "durationMs": 100}], "transitionMs": 2000},
+    {"prompts": [{"prompt": "alone", "durationMs": 100}], "transition": "crossfade", "transitionMs": 2000},
+    {"clips": TWO_CLIPS, "transition": "crossfade", "engine": "gpu"},
+]
+
+
+@pytest.mark.parametrize("value", FADING, ids=str)
+def test_a_fade_of_at_most_half_of_each_scene_is_taken_and_one_that_no_join_has_is_no_matter(
+    value: dict[str, Any],
+) -> None:
+    settings = Settings.of(read_request(value))
+
+    assert settings.to_wire()["transition"] == value.get("transition", "cut")
+    assert settings.transition_ms == value.get("transitionMs", 500)
 
 
 json_values = st.recursive(
