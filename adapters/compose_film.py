@@ -15,6 +15,7 @@ from events.clip import StitchReport
 from events.errors import StitchFailed
 from events.plan import StitchPlan
 from media.crc32c import combined_crc32c, crc32c
+from media.film_tags import tags_of
 from media.mp4_index import fetch_index
 from media.reader import SpanReader
 from media.splice import Layout, Splice, splice
@@ -47,7 +48,8 @@ class FilmInTheMaking:
         """
         clips = StoredClips(self._objects, self._plan, self._pool)
         sources = clips.sources
-        film = splice(sources, layout=Layout.WHOLE_FILES, fetch_ahead=clips.fetch_ahead)
+        tags = tags_of(self._plan)
+        film = splice(sources, layout=Layout.WHOLE_FILES, fetch_ahead=clips.fetch_ahead, tags=tags)
         frame_count = sum(source.shown.video.sample_count for source in sources)
         staged = self._composed(film, clips)
         proven = self._prove(film, clips, staged)

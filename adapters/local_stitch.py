@@ -95,6 +95,7 @@ class LocalStitcher:
                 raise StitchFailed(text, code="clip_changed", segment_index=clip.segment_index)
 
     def _splice(self, plan: StitchPlan, on_progress: OnProgress) -> None:
+        from media.film_tags import tags_of
         from media.write import splice_files
 
         paths = [self.objects.path(clip.uri) for clip in plan.clips]
@@ -103,7 +104,8 @@ class LocalStitcher:
             on_progress(100 * done // total if total else 100)
 
         with self.objects.part(plan.output_uri) as part:
-            report = splice_files(paths, part, keep_ms=[clip.keep_ms for clip in plan.clips], progress=on_bytes)
+            keep_ms = [clip.keep_ms for clip in plan.clips]
+            report = splice_files(paths, part, keep_ms=keep_ms, progress=on_bytes, tags=tags_of(plan))
             # The report first: the film's own finalize event means that everything is there.
             self.objects.write(plan.report_uri, report.to_json().encode())
             self.objects.finish(part, plan.output_uri)

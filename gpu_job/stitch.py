@@ -20,6 +20,7 @@ from gpu_job.ffmpeg import FFmpeg
 from gpu_job.objects import Objects
 from gpu_job.reporter import Reporter
 from gpu_job.workspace import require_space, workspace
+from media.film_tags import tags_of
 from media.size import encoded_bytes_max
 from media.target import choose_target
 from media.treatment import Target, Treatment
@@ -76,7 +77,7 @@ def _made(plan: StitchPlan, target: Target, tools: Tools, folder: Path) -> Stitc
     sources = fetch_clips(plan, tools.objects, folder, _part(tools, 0, _FETCHED))
     pieces = _encoded(plan, target, tools, sources, folder)
     try:
-        return _spliced(pieces, tools, folder)
+        return _spliced(plan, pieces, tools, folder)
     except StitchFailed as exc:
         if target.reference_index is None or not _is_mixed(target):
             raise
@@ -84,7 +85,7 @@ def _made(plan: StitchPlan, target: Target, tools: Tools, folder: Path) -> Stitc
         # All encoded alike always go together.
         whole = choose_target(plan, copy=False)
         _require_room(plan, whole, tools, folder)
-        report = _spliced(_encoded(plan, whole, tools, sources, folder), tools, folder)
+        report = _spliced(plan, _encoded(plan, whole, tools, sources, folder), tools, folder)
         said = f"everything was encoded, since clips kept as they are could not be joined with encoded ones: {exc}"
         return report.model_copy(update={"warnings": [said, *report.warnings]})
 
@@ -120,14 +121,15 @@ def _encoded(plan: StitchPlan, target: Target, tools: Tools, sources: list[Path]
     return work.run(sources, folder, _part(tools, _FETCHED, _ENCODED))
 
 
-def _spliced(pieces: Pieces, tools: Tools, folder: Path) -> StitchReport:
+def _spliced(plan: StitchPlan, pieces: Pieces, tools: Tools, folder: Path) -> StitchReport:
     """Join the pieces, and make sure that the film holds every frame of every one."""
 
     def on_bytes(written: int, total: int) -> None:
         tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
 
     # It reads the film back and compares it with the clips it was given; what those should hold is known only here.
-    report = splice_files(pieces.paths, film_path(folder), keep_ms=pieces.keep_ms, progress=on_bytes)
+    tags = tags_of(plan)
+    report = splice_files(pieces.paths, film_path(folder), keep_ms=pieces.keep_ms, progress=on_bytes, tags=tags)
     expected = sum(pieces.frame_counts)
     if report.frame_count != expected:
         raise StitchFailed(f"read the film back: it has {report.frame_count} frames, its clips have {expected}")

@@ -50,9 +50,28 @@ class FilmTrack:
     media_start: int
     matrix: tuple[int, ...] = IDENTITY_MATRIX
     display_size: tuple[int, int] = (0, 0)
+    #: Neither picture nor sound, but the titles of chapters.
+    is_chapters: bool = False
 
 
-def build_header(tracks: Sequence[FilmTrack], timescale: int, duration: int, payload_bytes: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class FilmHead:
+    """What stands in the head of a film besides picture and sound."""
+
+    #: Seconds since 1904; 0 for none.
+    created: int = 0
+    #: Whole boxes.
+    before_index: bytes = b""
+    #: The `udta` box, or nothing.
+    user_data: bytes = b""
+    #: Its one chunk lies in `chapter_texts`, which stand right before the payload: at a negative offset.
+    chapters: FilmTrack | None = None
+    chapter_texts: bytes = b""
+
+
+def build_header(
+    tracks: Sequence[FilmTrack], timescale: int, duration: int, payload_bytes: int, head: FilmHead | None = None
+) -> bytes:
     """Write everything that stands before the payload.
 
     Args:
@@ -60,44 +79,64 @@ def build_header(tracks: Sequence[FilmTrack], timescale: int, duration: int, pay
         timescale: ticks a second of `duration`.
         duration: how long each track is shown.
         payload_bytes: what follows the header.
+        head: what else the film says of itself.
     """
+    head = head or FilmHead()
     brands = b"isomiso2" + (b"avc1" if any(track.entry[4:8] == b"avc1" for track in tracks) else b"") + b"mp41"
-    ftyp = box(b"ftyp", b"isom", struct.pack(">I", 512), brands)
-    tables = [_fixed_tables(track) for track in tracks]
+    front = box(b"ftyp", b"isom", struct.pack(">I", 512), brands) + head.before_index
+    index = _Index([*tracks, *([head.chapters] if head.chapters else [])], timescale, duration, head)
+    media = _MDAT_HEAD_BYTES + len(head.chapter_texts)
     # Offsets depend on the length of the index, and that on whether offsets need 64 bits: measure, then write.
     for word_bytes in (4, 8):
-        measured = _moov(tracks, tables, timescale, duration, None, word_bytes)
-        start = len(ftyp) + len(measured) + _MDAT_HEAD_BYTES
+        start = len(front) + len(index.to_bytes(None, word_bytes)) + media
         if start + payload_bytes <= _UINT32_MAX:
             break
-    moov = _moov(tracks, tables, timescale, duration, start, word_bytes)
-    return ftyp + moov + struct.pack(">I4sQ", 1, b"mdat", payload_bytes + _MDAT_HEAD_BYTES)
+    moov = index.to_bytes(start, word_bytes)
+    return front + moov + struct.pack(">I4sQ", 1, b"mdat", payload_bytes + media) + head.chapter_texts
 
 
-def _moov(
-    tracks: Sequence[FilmTrack], tables: list[bytes], timescale: int, duration: int, start: int | None, word_bytes: int
-) -> bytes:
-    """Write the index; without a start, only as long as it will be."""
-    head = _timed_box(b"mvhd", 0, timescale, duration)
-    rest = struct.pack(">IH10x9i24xI", 0x10000, 0x100, *IDENTITY_MATRIX, len(tracks) + 1)
-    traks = []
-    for number, (track, fixed) in enumerate(zip(tracks, tables, strict=True), start=1):
+class _Index:
+    """The `moov` box of some tracks."""
+
+    def __init__(self, tracks: Sequence[FilmTrack], timescale: int, duration: int, head: FilmHead) -> None:
+        self._tracks = tracks
+        self._tables = [_fixed_tables(track) for track in tracks]
+        self._timescale = timescale
+        self._duration = duration
+        self._head = head
+
+    def to_bytes(self, start: int | None, word_bytes: int) -> bytes:
+        """Write it for a payload that starts there; without a start, only as long as it will be."""
+        head = _timed_box(b"mvhd", 0, self._timescale, self._duration, created=self._head.created)
+        rest = struct.pack(">IH10x9i24xI", 0x10000, 0x100, *IDENTITY_MATRIX, len(self._tracks) + 1)
+        traks = [self._trak(number, start, word_bytes) for number in range(1, len(self._tracks) + 1)]
+        return box(b"moov", _close(head, rest), *traks, self._head.user_data)
+
+    def _trak(self, number: int, start: int | None, word_bytes: int) -> bytes:
+        track, fixed = self._tracks[number - 1], self._tables[number - 1]
         offsets = bytes(word_bytes * len(track.chunks))
         if start is not None:
             offsets = pack_words([chunk.offset + start for chunk in track.chunks], size=word_bytes)
         name = b"stco" if word_bytes == 4 else b"co64"
         stbl = box(b"stbl", fixed, full_box(name, 0, 0, len(track.chunks).to_bytes(4, "big"), offsets))
-        edit = _edit(duration, track.media_start)
         media = box(b"mdia", _media_header(track), _handler(track), box(b"minf", _minf_head(track), stbl))
-        traks.append(box(b"trak", _track_header(track, number, duration), edit, media))
-    return box(b"moov", _close(head, rest), *traks)
+        header = _track_header(track, number, self._duration)
+        return box(b"trak", header, _edit(self._duration, track.media_start), self._reference(track), media)
+
+    def _reference(self, track: FilmTrack) -> bytes:
+        """Say where a track's chapters are: the last track, if it has any."""
+        if self._head.chapters is None or track.is_chapters:
+            return b""
+        return box(b"tref", box(b"chap", len(self._tracks).to_bytes(4, "big")))
 
 
-def _timed_box(kind: bytes, flags: int, *numbers: int) -> tuple[bytes, int, bytes]:
-    """Start a box with two dates of 0, then `numbers`; the last is a duration, and decides on 32 or 64 bits."""
+def _timed_box(kind: bytes, flags: int, *numbers: int, created: int = 0) -> tuple[bytes, int, bytes]:
+    """Start a box with two dates, then `numbers`; the last is a duration, and decides on 32 or 64 bits."""
     *plain, duration = numbers
     wide = duration > _UINT32_MAX
-    body = bytes(16 if wide else 8) + pack_words(plain) + duration.to_bytes(8 if wide else 4, "big")
+    body = (
+        2 * created.to_bytes(8 if wide else 4, "big") + pack_words(plain) + duration.to_bytes(8 if wide else 4, "big")
+    )
     return kind, int(wide) << 24 | flags, body
 
 
@@ -107,10 +146,11 @@ def _close(head: tuple[bytes, int, bytes], rest: bytes) -> bytes:
 
 
 def _track_header(track: FilmTrack, number: int, duration: int) -> bytes:
-    # Flags 3: enabled, and part of the film. The zero between number and duration is reserved.
+    # Flags 3: enabled, and part of the film; chapters are only the latter, or some players show them as subtitles.
+    # The zero between number and duration is reserved.
     volume = 0x100 if track.is_sound else 0
     rest = struct.pack(">8xHHHH9iII", 0, int(track.is_sound), volume, 0, *track.matrix, *track.display_size)
-    return _close(_timed_box(b"tkhd", 3, number, 0, duration), rest)
+    return _close(_timed_box(b"tkhd", 2 if track.is_chapters else 3, number, 0, duration), rest)
 
 
 def _edit(duration: int, media_start: int) -> bytes:
@@ -126,11 +166,17 @@ def _media_header(track: FilmTrack) -> bytes:
 
 def _handler(track: FilmTrack) -> bytes:
     kind, name = (b"soun", b"SoundHandler\0") if track.is_sound else (b"vide", b"VideoHandler\0")
+    if track.is_chapters:
+        kind, name = b"text", b"ChapterHandler\0"
     return full_box(b"hdlr", 0, 0, bytes(4), kind, bytes(12), name)
 
 
 def _minf_head(track: FilmTrack) -> bytes:
     own = full_box(b"smhd", 0, 0, bytes(4)) if track.is_sound else full_box(b"vmhd", 0, 1, bytes(8))
+    if track.is_chapters:
+        # QuickTime's head of media that is neither: drawn as it is, not moved.
+        drawn = full_box(b"gmin", 0, 0, struct.pack(">H3H", 0x40, 0x8000, 0x8000, 0x8000), bytes(4))
+        own = box(b"gmhd", drawn, box(b"text", struct.pack(">9i", *IDENTITY_MATRIX)))
     # Flag 1 of the reference: the media is in this very file.
     return own + box(b"dinf", full_box(b"dref", 0, 0, struct.pack(">I", 1), full_box(b"url ", 0, 1)))
 

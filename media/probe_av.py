@@ -120,7 +120,7 @@ def _duration(opened: InputContainer) -> Fraction:
 
 
 def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:
-    """Give the tracks, the frames and the seconds of picture that FFmpeg sees in an MP4, from its index alone.
+    """Give what FFmpeg sees in an MP4 by its index: tracks of picture and sound, frames, seconds of picture.
 
     Raises:
         StitchFailed: FFmpeg cannot read it.
@@ -128,6 +128,7 @@ def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:
     try:
         with open_with_av(reader, "mov") as opened:
             video = opened.streams.video[0]
-            return len(opened.streams), video.frames, _duration(opened)
+            played = sum(stream.type in ("video", "audio") for stream in opened.streams)
+            return played, video.frames, _duration(opened)
     except (FFmpegError, ValueError, IndexError) as exc:
         raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({exc})") from exc

@@ -16,7 +16,9 @@ from functools import cached_property
 
 from events.clip import Join
 from events.errors import StitchFailed
+from media.chapters import film_head
 from media.conform import can_join, conform, milliseconds, obstacles
+from media.film_tags import FilmTags
 from media.movie import Movie, Run
 from media.mp4_build import FilmTrack, build_header, ticks
 from media.reader import ByteReader
@@ -107,6 +109,7 @@ def splice(
     *,
     layout: Layout = Layout.INTERLEAVED,
     fetch_ahead: FetchAhead | None = None,
+    tags: FilmTags | None = None,
 ) -> Splice:
     """Join clips in this order.
 
@@ -115,6 +118,7 @@ def splice(
         sound: how sound is joined; smart sound falls back to grid where the coding is not plain AAC-LC.
         layout: where the media lies.
         fetch_ahead: told of every packet that will be read, so that they can be fetched together.
+        tags: what the film says of itself, its chapters among it; nothing without them.
 
     Raises:
         StitchFailed: the clips do not conform; names the first that does not, and in what.
@@ -127,7 +131,7 @@ def splice(
     film = _FilmInTheMaking(movies, readers, placed, plan_sound(movies, placed) if movies[0].sound else None)
     if film.plan and sound is Sound.SMART:
         film.make_seams(fetch_ahead)
-    return film.finish(layout)
+    return film.finish(layout, tags)
 
 
 def refuse_what_does_not_conform(movies: Sequence[Movie]) -> None:
@@ -168,7 +172,7 @@ class _FilmInTheMaking:
         assert self.plan is not None
         self.seams = make_seams(self.movies, self.readers, self.placed, self.plan, fetch_ahead)
 
-    def finish(self, layout: Layout) -> Splice:
+    def finish(self, layout: Layout, tags: FilmTags | None = None) -> Splice:
         """Lay everything out and write the index."""
         picture = join_pictures(self.movies)
         pieces = [piece for i in range(len(self.movies)) for piece in self._pieces_of_clip(i)]
@@ -183,7 +187,9 @@ class _FilmInTheMaking:
             tracks.append(self._sound_track(self.plan))
             tracks[1].chunks = where.sound_chunks
         duration = self.placed[-1].end
-        header = build_header(tracks, picture.timescale, ticks(duration, picture.timescale), where.payload_bytes)
+        starts = [clip.start for clip in self.placed]
+        head = film_head(tags, starts, duration, picture.timescale) if tags else None
+        header = build_header(tracks, picture.timescale, ticks(duration, picture.timescale), where.payload_bytes, head)
         return Splice(
             header=header,
             ranges=where.ranges,

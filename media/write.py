@@ -11,6 +11,7 @@ from pathlib import Path
 from events.clip import StitchReport
 from events.errors import LimitExceeded, NotFound, StitchFailed
 from media.copying import Copier, write_all
+from media.film_tags import FilmTags
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import FileReader
@@ -69,6 +70,7 @@ def splice_files(
     sound: Sound = Sound.SMART,
     keep_ms: Sequence[int | None] | None = None,
     progress: Progress | None = None,
+    tags: FilmTags | None = None,
 ) -> StitchReport:
     """Join clips without encoding into one MP4, and read it back.
 
@@ -78,6 +80,7 @@ def splice_files(
         sound: how sound is joined.
         keep_ms: how much of each clip is shown, from its start, to the nearest clean cut; None for all of it.
         progress: told (bytes written, bytes of the film) now and then.
+        tags: what the film says of itself.
 
     Raises:
         NotFound: a clip, or the folder of `output`, does not exist.
@@ -91,7 +94,7 @@ def splice_files(
     clips = [files[path] for path in paths]
     kept = keep_ms or [None] * len(clips)
     sources = [Source(clip.movie, clip, keep) for clip, keep in zip(clips, kept, strict=True)]
-    film = splice(sources, sound)
+    film = splice(sources, sound, tags=tags)
     with new_file(output, film.size_bytes) as (part, target):
         write_splice(film, clips, target, progress)
         os.fsync(target)
