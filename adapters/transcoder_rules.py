@@ -23,7 +23,7 @@ INPUT_MIN_MS = 5_000
 _CONTAINERS = frozenset({"mp4", "mov", "matroska", "avi", "mpegts", "asf"})
 _PICTURE_CODECS = frozenset(
     {
-        *("h261", "h263", "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "dnxhd", "dvvideo", "prores"),
+        *("h261", "h263", "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mp4v", "dnxhd", "dvvideo", "prores"),
         *("theora", "vc1", "vp8", "vp9"),
     }
 )
@@ -43,6 +43,8 @@ def objection(plan: StitchPlan) -> str | None:
     """Give the first reason why the Transcoder API cannot make this film, in words; None when it can."""
     if plan.compression is Compression.LOSSLESS:
         return "it encodes everything anew, and nothing may be lost"
+    if plan.has_fades:
+        return "it sets whole clips one behind the other, and fades were asked for"
     if parse_uri(plan.output_uri).name.count("/") == 0:
         return f"it writes into a folder only, and {plan.output_uri} lies in none"
     for clip in plan.clips:

@@ -124,3 +124,8 @@ class StitchPlan(WireModel):
     #: `gs://bucket/object` of the film and of its StitchReport.
     output_uri: str
     report_uri: str
+
+    @property
+    def has_fades(self) -> bool:
+        """Tell whether there are joins that are no cuts."""
+        return self.transition is not Transition.CUT and len(self.clips) > 1

@@ -83,8 +83,14 @@ class FilmSound:
         return sound_of(clip) == self.copied and not any(map(is_about_sound, clip.obstacles))
 
 
-def film_sound(clips: Sequence[ClipFacts], group: Group | None) -> FilmSound:
-    """Choose the film's sound: what most of the copied time has, else what most of the film's time comes near to."""
+def film_sound(clips: Sequence[ClipFacts], group: Group | None, *, must_encode: bool = False) -> FilmSound:
+    """Choose the film's sound: what most of the copied time has, else what most of the film's time comes near to.
+
+    Args:
+        clips: the film's.
+        group: those whose pictures are copied.
+        must_encode: whether sound that our encoder cannot make is of no use, as where fades are rendered.
+    """
     heard = [clip for clip in clips if clip.audio_codec is not None]
     if not heard:
         return FilmSound(None, {"sound": "none"})
@@ -93,7 +99,8 @@ def film_sound(clips: Sequence[ClipFacts], group: Group | None) -> FilmSound:
     if sounding:
         copied = dict(heaviest(sounding, lambda clip: tuple(sound_of(clip).items())))
         kept = FilmSound(_encodable(copied, sounding), copied)
-        if kept.encoded or (len(members) == len(clips) and all(map(kept.is_kept, clips))):
+        all_kept = len(members) == len(clips) and all(map(kept.is_kept, clips))
+        if kept.encoded or (all_kept and not must_encode):
             return kept
     rate, channels = heaviest(heard, _usual_sound)
     return FilmSound(SoundFormat(rate, channels), None)

@@ -53,6 +53,8 @@ def everything_conforms(plan: StitchPlan) -> list[str]:
     """
     if plan.compression is Compression.SMALL:
         return ["a small file was asked for, so everything is encoded"]
+    if plan.has_fades:
+        return ["fades are rendered, so the frames around each join are encoded"]
     orientation = film_orientation([clip.facts for clip in plan.clips], plan.orientation)
     accepted: list[Mapping[str, str]] = []
     found = []
@@ -89,8 +91,8 @@ def choose_target(plan: StitchPlan, *, copy: bool = True) -> Target:
     clips = [clip.facts for clip in plan.clips]
     orientation = film_orientation(clips, plan.orientation)
     wanted = copy and plan.compression is not Compression.SMALL
-    group = _reference_group(clips, orientation) if wanted else None
-    sound = film_sound(clips, group)
+    group = _reference_group(clips, orientation, must_encode=plan.has_fades) if wanted else None
+    sound = film_sound(clips, group, must_encode=plan.has_fades)
     quality = QUALITIES[plan.compression]
     if group is None:
         return _whole_target(plan, orientation, sound.encoded, quality)
@@ -167,15 +169,18 @@ def _encode_reasons(clip: ClipFacts, group: Group, sound: FilmSound, orientation
     return tuple(reasons)
 
 
-def _reference_group(clips: Sequence[ClipFacts], orientation: Orientation) -> Group | None:
-    """Choose the group that is kept: the longest one that lies right and that the others can be fitted to."""
+def _reference_group(clips: Sequence[ClipFacts], orientation: Orientation, *, must_encode: bool) -> Group | None:
+    """Choose the group that is kept: the longest one that lies right and that the others can be fitted to.
+
+    Where something must be encoded whatever the clips are, as for fades, even a group of all clips must allow that.
+    """
     total_ms = sum(clip.duration_ms for clip in clips)
     width, height = film_size(clips, orientation)
     for group in conforming_groups(clips):
         first = clips[group.indexes[0]]
         if not lies_as(first, orientation):
             continue
-        if len(group.indexes) == len(clips):
+        if len(group.indexes) == len(clips) and not must_encode:
             return group
         # The longest of many short groups must not make the whole film as small as it is.
         smaller = min(first.width_px, first.height_px) < min(width, height)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.clip import ClipFacts
-from events.plan import Compression, Orientation, PlannedClip, StitchPlan
+from events.plan import Compression, Orientation, PlannedClip, StitchPlan, Transition
 from media.parameter_sets import AvcConfig
 from media.shape import STANDARD_FRAME_RATES, film_frame_rate, film_size, orientation_of, standard_frame_rate
 from media.size import encoded_bytes_max
@@ -344,3 +344,39 @@ def test_the_rate_of_a_film_is_the_one_seen_for_longest_and_counted_where_all_va
     assert film_frame_rate([facts(frame_rate="30/1"), facts(duration_ms=7000)]) == 24
     assert film_frame_rate([facts(frame_rate=None, frame_count=150, duration_ms=6000)]) == 25
     assert film_frame_rate([facts(frame_rate=None, frame_count=None)]) == 30
+
+
+FADES = [Transition.CROSSFADE, Transition.FADE_BLACK]
+
+
+@pytest.mark.parametrize("transition", FADES)
+def test_clips_that_conform_are_kept_but_cannot_be_spliced_alone_where_fades_are_rendered(
+    transition: Transition,
+) -> None:
+    plan = a_plan(facts(), facts(), transition=transition)
+
+    assert everything_conforms(plan) == ["fades are rendered, so the frames around each join are encoded"]
+    assert treatments(plan) == [COPY, COPY]
+    target = choose_target(plan)
+    assert target.picture.sps_id == 1
+    assert target.sound == SoundFormat(48000, 2)
+
+
+def test_a_film_of_one_clip_has_no_fade() -> None:
+    assert everything_conforms(a_plan(facts(), transition=Transition.CROSSFADE)) == []
+
+
+def test_clips_that_nothing_can_be_encoded_like_are_spliced_but_encoded_whole_for_fades() -> None:
+    odd = facts(conform={"pixelAspect": "4:3"})
+
+    assert treatments(a_plan(odd, odd)) == [COPY, COPY]
+    assert treatments(a_plan(odd, odd, transition=Transition.CROSSFADE)) == [ENCODE, ENCODE]
+
+
+def test_sound_that_our_encoder_cannot_make_is_spliced_but_encoded_for_fades() -> None:
+    odd = facts(conform={"sound": "HE-AAC 48000 Hz 2 ch", "soundPacket": "2048 samples"})
+    plan = a_plan(odd, odd, transition=Transition.CROSSFADE)
+
+    assert treatments(a_plan(odd, odd)) == [COPY, COPY]
+    assert treatments(plan) == [SOUND, SOUND]
+    assert choose_target(plan).sound == SoundFormat(48000, 2)
