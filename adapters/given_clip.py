@@ -58,7 +58,7 @@ class GivenClipGenerator:
         assert given is not None, "a stitch request makes segments with clips only"
         info = self.objects.stat(given.clip)
         if info is None:
-            raise NotFound(f"look at {clip_name(given.clip)}: it is not in the home any more ({given.clip})")
+            raise NotFound(f"look at {clip_name(given.clip)}: it is not there any more ({given.clip})")
         return ClipReady(
             Clip(
                 uri=given.clip,

@@ -11,6 +11,7 @@ from events.plan import Engine as EngineName
 from events.plan import StitchPlan
 from pipeline.ports import Clock
 from pipeline.records import Route
+from pipeline.retry import NO_ROOM
 from pipeline.routing import Engine, choose
 from pipeline.work_ports import FilmReady, Gone, Running, Started, Stopped
 
@@ -60,7 +61,7 @@ class RoutedStitcher:
                 continue
             return self._named(name, answer, _explained(taken, no_room) if no_room else None)
         text = f"make the film of {plan.job_id}: no engine has room now ({'; '.join(no_room)})"
-        raise StitchFailed(text, code="no_room", retryable=True)
+        raise StitchFailed(text, code=NO_ROOM, retryable=True)
 
     def poll(self, operation: str) -> Running | Stopped | Gone:
         """Ask the engine that has the work."""

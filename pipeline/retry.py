@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.limits import BACKOFF_FIRST, BACKOFF_LONGEST, TRIES_MAX
-from pipeline.records import Segment, replace
+from pipeline.records import Segment, SegmentState, replace
 
 #: Codes of failures after which the provider may have billed the attempt all the same.
 _BILLED = frozenset({"attempt_lost", "generation_timeout", "bad_media", "no_object"})
+_BEING_MADE = frozenset({SegmentState.CLAIMED, SegmentState.GENERATING})
+#: Code of a stitch that no engine has room for now: it is waited for as long as for a quota.
+NO_ROOM = "no_room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,14 @@ def with_waste(segment: Segment, code: str) -> Segment:
     if code not in _BILLED or not segment.price_micro_usd:
         return segment
     return replace(segment, wasted_micro_usd=segment.wasted_micro_usd + segment.price_micro_usd)
+
+
+def without_waste(segment: Segment, attempt: int) -> Segment:
+    """Take back what was counted as wasted when the clip of an attempt that was given up is there after all.
+
+    Whether that attempt was counted is not kept; one that brings its clip late was given up as lost, which is.
+    """
+    given_up = attempt < segment.attempt or segment.state not in _BEING_MADE
+    if not given_up or segment.wasted_micro_usd < segment.price_micro_usd:
+        return segment
+    return replace(segment, wasted_micro_usd=segment.wasted_micro_usd - segment.price_micro_usd)

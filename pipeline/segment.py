@@ -20,7 +20,7 @@ from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.records import Failure, Job, JobState, Segment, SegmentState, replace
-from pipeline.retry import GiveUp, after_failure, backoff, with_waste
+from pipeline.retry import GiveUp, after_failure, backoff, with_waste, without_waste
 from pipeline.table import Ignore, Move, Outcome
 from pipeline.waiting import is_due, may_land_until, took_too_long
 
@@ -64,9 +64,8 @@ def _asked_again(job: Job, segment: Segment, event: facts.SegmentRequested, now:
 def _inspect(job: Job, segment: Segment, now: datetime, reason: str) -> Outcome:
     looked_at = replace(segment, wake_at=now + limits.CLAIM_LEASE)
     command = order.InspectSegment(job.job_id, segment.index, segment.attempt)
-    return Outcome(
-        f"{reason}; find out what became of attempt {segment.attempt}", segment=looked_at, commands=(command,)
-    )
+    reason = f"{reason}; find out what became of attempt {segment.attempt}"
+    return Outcome(reason, segment=looked_at, commands=(command,))
 
 
 def _started(_job: Job, segment: Segment, event: facts.GenerationStarted, now: datetime) -> Outcome:
@@ -116,7 +115,8 @@ def _done(job: Job, segment: Segment, event: facts.SegmentDone, _now: datetime) 
     if is_linked and event.last_frame is None:
         keep = order.KeepLastFrame(job.job_id, segment.index, event.attempt, event.clip)
         return _ignored("its last frame is kept first: the next segment starts from it", keep)
-    done = replace(segment, state=S.DONE, clip=event.clip, not_before=None, waiting_quota=False, wake_at=None)
+    paid = without_waste(segment, event.attempt)
+    done = replace(paid, state=S.DONE, clip=event.clip, not_before=None, waiting_quota=False, wake_at=None)
     return Outcome(f"the clip of attempt {event.attempt} is there", segment=done)
 
 

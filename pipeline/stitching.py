@@ -11,7 +11,7 @@ from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, replace
-from pipeline.retry import GiveUp, after_failure
+from pipeline.retry import NO_ROOM, GiveUp, Retry, after_failure, backoff
 from pipeline.table import Outcome
 from pipeline.view import left_out
 
@@ -130,8 +130,11 @@ def failed(job: Job, event: facts.StitchFailed, now: datetime, bad: Segment | No
     failure = Failure(event.code, event.message, event.bad_segment_index)
     if bad is not None and not event.retryable and _may_leave_out(job, bad):
         return _leave_out(job, bad, failure, now)
-    answer = after_failure(job.stitch.tries, retryable=event.retryable, now=now, jitter=event.jitter)
     work = replace(job.stitch, claimed=False, operation=None)
+    answer = after_failure(job.stitch.tries, retryable=event.retryable, now=now, jitter=event.jitter)
+    if event.code == NO_ROOM and isinstance(answer, Retry):
+        # Room is given by the minute.
+        answer = Retry(now + limits.QUOTA_WAIT + backoff(1, event.jitter))
     if isinstance(answer, GiveUp):
         over = replace(
             job,

@@ -268,3 +268,26 @@ def test_the_film_itself_is_counted_once_whichever_way_its_route_is_told() -> No
     for route in (cheap, cheap):
         first = decide(first, None, facts.StitchStarted(1, "cpu:1", route), NOW).job or first
     assert (first.cost.spent_micro_usd, first.route) == (100 + 2_000, cheap)
+
+
+def test_a_clip_that_lands_after_it_was_given_up_as_lost_is_spent_and_not_wasted(any_world: World) -> None:
+    world = any_world
+    job_id = world.create_paid(2)
+    # The order was taken, but its answer was lost: nobody can be asked about it.
+    world.paid.refusals.append((Unavailable("the line was cut"), True))
+    world.run()
+    for _ in range(12):
+        world.sweep(timedelta(minutes=1))
+        if world.segment(job_id, 0).wasted_micro_usd:
+            break
+    assert world.segment(job_id, 0).wasted_micro_usd == PRICE
+
+    world.paid.land(job_id, 0)
+    world.paid.lands_at_once = True
+    for order in list(world.paid.bought):
+        if not world.paid.has_landed(order):
+            world.paid.land(order.job_id, order.segment_index, order.attempt)
+    world.settle(job_id)
+
+    assert world.segment(job_id, 0).clip.uri.split("/")[-2] in {"1", "2"}
+    assert_counted(world, job_id)

@@ -422,3 +422,17 @@ def test_a_given_clip_that_is_no_video_is_left_out_where_the_request_allows_it(a
     assert job.state == "completed"
     assert world.states(job_id) == ["done", "skipped", "done"]
     assert "notes.txt" in job.warnings[0]
+
+
+def test_a_film_that_no_engine_has_room_for_is_tried_again_when_a_quota_would_be_free(any_world: World) -> None:
+    world = any_world
+    world.paid.lands_at_once = True
+    job_id = world.create_paid(2)
+    for _ in range(limits.TRIES_MAX - 1):
+        world.stitcher.refusals.append(StitchFailed("no engine has room now", code="no_room", retryable=True))
+    world.run()
+    refused = world.job(job_id)
+    assert (refused.state, refused.stitch_error.code) == ("stitching", "no_room")
+    assert refused.stitch.not_before - world.clock.now() >= limits.QUOTA_WAIT
+
+    assert world.settle(job_id).state == "completed"
