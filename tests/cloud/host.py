@@ -1,6 +1,6 @@
 """Every function of `main.py` in one process, each in an app of functions-framework's own, as `gcloud` would deploy it.
 
-    python -m tests.cloud.host
+    python -m tests.cloud.host [--storage-patience-seconds 20]
 
 Prints its port when it is ready. `/functions/NAME` takes events, `/PROJECT/REGION/createJob` and its siblings are the
 callables, as the Firebase SDK calls them. `GET /meter` tells what Firestore would bill and how often each function
@@ -12,6 +12,7 @@ at the same port, as instances come and go in the cloud.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import logging
@@ -32,6 +33,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 import adapters.cloud
 from adapters.config import CloudConfig, read_cloud_config
+from adapters.gcs import DEADLINE_SECONDS, CloudObjectStore
+from adapters.gcs_client import storage_client
 from adapters.pubsub import too_early
 from doors.outside import Outside, assemble
 from doors.receive import Receiver
@@ -101,21 +104,22 @@ def function_app(entry_point: str, signature: str, outside: Outside) -> App:
     return app
 
 
-def open_outside(config: CloudConfig, meter: Meter, shared: Shared) -> Outside:
+def open_outside(config: CloudConfig, meter: Meter, shared: Shared, storage_patience_seconds: float) -> Outside:
     """Put the outside together as `doors.outside` does, but on a machine whose clock moves and that may die."""
     vars(adapters.cloud)["SystemClock"] = lambda: MovedClock(shared)
     opened = adapters.cloud.open_cloud(config, documents=lambda: metered_client(config.project, meter))
     outside = assemble(opened)
-    services = mortal(outside.services, Trap(shared))
+    objects = CloudObjectStore(lambda: storage_client(config.project), storage_patience_seconds)
+    services = mortal(replace(outside.services, objects=objects), Trap(shared))
     receiver = Receiver(services, opened.dead_letters, opened.failures, config.delivery_attempts_max, too_early)
     return replace(outside, services=services, receiver=receiver)
 
 
-def make_host() -> BaseWSGIServer:
+def make_host(storage_patience_seconds: float) -> BaseWSGIServer:
     """Bind a free port and put everything behind it; nobody is asked yet, and no thread runs."""
     config = read_cloud_config()
     meter, calls, shared = Meter(), Calls(), Shared()
-    outside, deliveries = open_outside(config, meter, shared), Deliveries(shared)
+    outside, deliveries = open_outside(config, meter, shared, storage_patience_seconds), Deliveries(shared)
 
     def told(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         figures = {"reads": meter.reads, "writes": meter.writes, "refused": meter.refused, "calls": calls.counts}
@@ -136,10 +140,13 @@ def make_host() -> BaseWSGIServer:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--storage-patience-seconds", type=float, default=DEADLINE_SECONDS)
+    options = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     for name in LOADED:
         importlib.import_module(name)
-    server = make_host()
+    server = make_host(options.storage_patience_seconds)
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
     parent_lives, parent_end = os.pipe()

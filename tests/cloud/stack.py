@@ -63,6 +63,7 @@ class LocalCloud:
         variables: more of the functions' environment, such as `LONGREEL_GPU_JOB`.
         sweep_every_seconds: how often Cloud Scheduler comes; None only when a test says so.
         carrying: whether messages flow from the start; else `bridge.start()` lets them.
+        storage_patience_seconds: how long handlers repeat a failing call of Cloud Storage; None for as long as ever.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class LocalCloud:
         variables: Mapping[str, str] | None = None,
         sweep_every_seconds: float | None = None,
         carrying: bool = True,
+        storage_patience_seconds: float | None = None,
     ) -> None:
         self.project = emulators.fresh_project()
         self.storage = StorageServer(buckets=[BUCKET])
@@ -83,6 +85,7 @@ class LocalCloud:
         self._variables = dict(variables or {})
         self._sweep_every_seconds = sweep_every_seconds
         self._carrying = carrying
+        self._storage_patience_seconds = storage_patience_seconds
         self._stopping = threading.Event()
         self._before: dict[str, str | None] = {}
         self._host: subprocess.Popen[str] | None = None
@@ -169,6 +172,8 @@ class LocalCloud:
     def start_functions(self) -> int:
         """Start the process of all functions; give its port."""
         command = [sys.executable, "-m", "tests.cloud.host"]
+        if self._storage_patience_seconds is not None:
+            command += ["--storage-patience-seconds", str(self._storage_patience_seconds)]
         self._host = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._host.stdout is not None
         said = self._host.stdout.readline()

@@ -58,6 +58,21 @@ def of_job(fields: dict[str, Any], job_id: str) -> dict[str, Any]:
     return {name: value.replace("JOB", job_id) if isinstance(value, str) else value for name, value in fields.items()}
 
 
+def lose_each_in_turn(
+    cloud: LocalCloud, name: str, count: int, messages: list[tuple[Topic, dict[str, Any]]], **request: Any
+) -> list[str]:
+    """Order a film for each message of a run, which is lost in it; give their job ids when nothing moves any more."""
+    lost_before = len(cloud.controlled()["lost"])
+    jobs = []
+    for number, (topic, fields) in enumerate(messages):
+        film = f"{name}-{number}"
+        cloud.lose(topic, **of_job(fields, id_of(film)))
+        jobs.append(order(cloud, film, count, **request))
+    wait_until_quiet(cloud)
+    assert len(cloud.controlled()["lost"]) - lost_before == len(messages), "each run lost its message"
+    return jobs
+
+
 def test_whichever_message_is_lost_for_good_one_sweep_brings_the_film(cloud: LocalCloud) -> None:
     messages = messages_of_a_run(cloud, "unharmed", SEGMENTS)
     topics = [topic for topic, _ in messages]
@@ -65,24 +80,31 @@ def test_whichever_message_is_lost_for_good_one_sweep_brings_the_film(cloud: Loc
     assert [topics.count(topic) for topic in (Topic.SEGMENT_REQUESTED, Topic.SEGMENT_DONE)] == [SEGMENTS, SEGMENTS]
     # Each clip, the film, and the papers and the work of the stitch, of which nobody waits for news.
     assert topics.count(Topic.OBJECT_FINALIZED) > SEGMENTS
-    lost_before = len(cloud.controlled()["lost"])
 
-    jobs = {}
-    for number, (topic, fields) in enumerate(messages):
-        name = f"lost-{number}"
-        cloud.lose(topic, **of_job(fields, id_of(name)))
-        jobs[order(cloud, name, SEGMENTS)] = (topic, fields)
-    wait_until_quiet(cloud)
-    lost = cloud.controlled()["lost"][lost_before:]
-    stuck = {job_id for job_id in jobs if cloud.job(job_id).active}
+    jobs = lose_each_in_turn(cloud, "lost", SEGMENTS, messages)
+    stuck = [job_id for job_id in jobs if cloud.job(job_id).active]
     let_heal(cloud)
 
-    assert len(lost) == len(messages), "each run lost its message"
     # What stands still without its message: the run's start, each segment's start, its clip and its end, the stitch.
     assert len(stuck) == 1 + 3 * SEGMENTS + 1
     for job_id in jobs:
         check_made_for_its_price(cloud, cloud.finished(job_id), SEGMENTS)
     assert cloud.vertex.polls.total() == 0, "what had landed was seen without asking"
+
+
+def test_a_chain_goes_on_whichever_of_its_messages_is_lost(cloud: LocalCloud) -> None:
+    """Nothing runs beside the lost message there, and the last frame of a clip is handed on by whoever finds it."""
+    messages = messages_of_a_run(cloud, "chained", 2, daisyChain=True)
+
+    jobs = lose_each_in_turn(cloud, "chain", 2, messages, daisyChain=True)
+    let_heal(cloud)
+
+    for job_id in jobs:
+        check_made_for_its_price(cloud, cloud.finished(job_id), 2)
+        first, second = sorted(
+            (each for each in cloud.vertex.bought if job_id in each.prefix), key=lambda one: one.prefix
+        )
+        assert (first.start_image, second.start_image) == (None, f"{first.prefix}last_frame.png")
 
 
 def test_a_film_of_the_transcoder_is_found_when_nobody_tells_of_it(cloud: LocalCloud) -> None:
