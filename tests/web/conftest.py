@@ -49,14 +49,20 @@ def _installed() -> str | None:
 
 
 @pytest.fixture(scope="package")
-def chromium(node_modules: Path) -> Iterator[Chromium]:
-    """Give a running browser; it ends with this package's tests, and Playwright's loop with it."""
+def chromium_program() -> str:
+    """Give the path of the system's Chromium, where Playwright can drive it."""
     if importlib.util.find_spec("playwright") is None:
         _absent("Playwright is not installed; run: pip install playwright")
     executable = next((found for name in _CHROMIUMS if (found := shutil.which(name))), None)
     if executable is None:
         _absent("there is no Chromium here; install your system's chromium package")
-    with Chromium(executable, node_modules / "firebase") as browser:
+    return executable
+
+
+@pytest.fixture(scope="package")
+def chromium(chromium_program: str, node_modules: Path) -> Iterator[Chromium]:
+    """Give a running browser; it ends with this package's tests, and Playwright's loop with it."""
+    with Chromium(chromium_program, node_modules / "firebase") as browser:
         yield browser
 
 

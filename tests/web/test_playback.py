@@ -1,0 +1,149 @@
+"""Chromium plays what the stitch makes: every frame through every join, the right one after every jump.
+
+What a film is judged by is what a browser makes of a film of one single encode, the control: edit lists, composition
+offsets and a track of chapters are just what browsers have got wrong before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from events.plan import DigitalSourceType
+from gpu_job.ffmpeg import FFmpeg
+from media.film_tags import ChapterTitle, FilmTags
+from media.splice import Layout, Sound, Source, splice
+from media.splice_layout import EXTRA
+from media.write import ClipFile, splice_files
+from tests.gpu_job.bench import Bench
+from tests.media.clips import ClipSpec, expected_frames, make_clip, read_frames, run_ffmpeg
+from tests.web.playback import Cinema, Showing
+
+FPS = 12
+#: Speeds to play at: the next where this machine had too much else to do to show every frame.
+RATES = (0.5, 0.25, 0.125)
+#: B-frames two deep, and half a second between the frames where decoding can start.
+CODED = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-g", "6", "-bf", "2", "-pix_fmt", "yuv420p")
+SPECS = [ClipSpec(number, frames=12, fps=str(FPS), video=CODED) for number in (1, 2, 3)]
+LONG = [ClipSpec(number, frames=17, fps=str(FPS), video=CODED) for number in (4, 5, 6)]
+SILENT = [ClipSpec(number, frames=12, fps=str(FPS), video=CODED, tone=None) for number in (7, 8)]
+ODD = ClipSpec(9, frames=12, fps=str(FPS), video=CODED, size=(320, 192))
+NAMES = ["control", "grid", "smart", "trimmed", "composed", "silent", "odd"]
+
+
+def tags(count: int) -> FilmTags:
+    return FilmTags(
+        title="A film",
+        created_at=datetime(2026, 11, 22, tzinfo=UTC),
+        digital_source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA,
+        chapters=tuple(ChapterTitle(i, f"Chapter {i + 1}") for i in range(count)),
+    )
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make a film of every kind."""
+    folder = tmp_path_factory.mktemp("films")
+    clips = {spec: make_clip(spec, folder / f"clip{spec.number}.mp4") for spec in [*SPECS, *LONG, *SILENT, ODD]}
+    film = {name: folder / f"{name}.mp4" for name in NAMES}
+    three = [clips[spec] for spec in SPECS]
+    splice_files(three, film["grid"], sound=Sound.GRID, tags=tags(3))
+    splice_files(three, film["smart"], sound=Sound.SMART, tags=tags(3))
+    splice_files([clips[spec] for spec in LONG], film["trimmed"], keep_ms=[1000, 750, None], tags=tags(3))
+    splice_files([clips[spec] for spec in SILENT], film["silent"], tags=tags(2))
+    compose(three, film["composed"])
+    (folder / "bench").mkdir()
+    bench = Bench(folder / "bench", FFmpeg(Path(imageio_ffmpeg.get_ffmpeg_exe())))
+    report = bench.stitch(bench.plan(three[0], clips[ODD], three[2]))
+    assert report.encoded_clips == [1]
+    film["odd"] = bench.film
+    run_ffmpeg(["-i", str(film["grid"]), *CODED, "-c:a", "aac", "-map_chapters", "-1", str(film["control"])])
+    return film
+
+
+def compose(clips: list[Path], output: Path) -> None:
+    """Write a film as an object store composes it: a header, then the whole clips."""
+    files = [ClipFile(path) for path in clips]
+    made = splice([Source(each.movie, each) for each in files], layout=Layout.WHOLE_FILES, tags=tags(len(clips)))
+    parts = [made.header]
+    for source, offset, length in made.ranges:
+        parts.append(made.extra[offset : offset + length] if source == EXTRA else files[source].read(offset, length))
+    output.write_bytes(b"".join(parts))
+
+
+@pytest.fixture(scope="module")
+def cinema(chromium_program: str) -> Iterator[Cinema]:
+    """Give a running browser of this module's own."""
+    with Cinema(chromium_program) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def showings(cinema: Cinema, films: dict[str, Path]) -> dict[str, Showing]:
+    """Play every film, slower again where a frame came too late."""
+    missing = list(films)
+    shown: dict[str, Showing] = {}
+    for rate in RATES:
+        shown |= dict(zip(missing, cinema.play([films[name] for name in missing], rate), strict=True))
+        missing = [name for name in missing if shown[name].frames != read_frames(films[name])]
+        if not missing:
+            break
+    return shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chromium_shows_every_frame_in_order_through_every_join(name: str, showings: dict[str, Showing]) -> None:
+    showing, expected = showings[name], EXPECTED[name]
+
+    assert showing.frames == expected
+    assert showing.presented == showing.decoded == len(expected)
+    assert showing.dropped == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chromium_shows_every_frame_when_it_is_due(name: str, showings: dict[str, Showing]) -> None:
+    showing = showings[name]
+
+    assert showing.times == pytest.approx([i / FPS for i in range(len(EXPECTED[name]))], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chromium_knows_how_long_a_film_is_and_ends_on_its_last_frame(name: str, showings: dict[str, Showing]) -> None:
+    showing = showings[name]
+
+    assert showing.duration == pytest.approx(len(EXPECTED[name]) / FPS, abs=1e-3)
+    assert showing.ended_at == pytest.approx(showing.duration, abs=1e-3)
+    assert showing.last == EXPECTED[name][-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chapters_are_not_offered_as_subtitles(name: str, showings: dict[str, Showing]) -> None:
+    assert showings[name].text_tracks == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_jump_shows_the_frame_that_is_due_there(name: str, cinema: Cinema, films: dict[str, Path]) -> None:
+    expected = EXPECTED[name]
+    # To each join, just before it, and back: forwards within what is decoded, and backwards out of it.
+    order = [i for first in JOINS[name] for i in (first, first - 1, len(expected) - 1, first + 1)] + [0]
+
+    (found,) = cinema.seek([films[name]], [(i + 0.5) / FPS for i in order])
+
+    assert found == [expected[i] for i in order]
+
+
+def kept(frame_counts: list[int]) -> list[tuple[int, int]]:
+    return [(spec.number, i) for spec, count in zip(LONG, frame_counts, strict=True) for i in range(count)]
+
+
+#: What each film is made of; the second trimmed clip was to end after 9 frames, and does at the nearest clean cut.
+EXPECTED = dict.fromkeys(NAMES, expected_frames(SPECS)) | {
+    "trimmed": kept([12, 10, 17]),
+    "silent": expected_frames(SILENT),
+    "odd": expected_frames([SPECS[0], ODD, SPECS[2]]),
+}
+JOINS = {name: [12, 24] for name in NAMES} | {"trimmed": [12, 22], "silent": [12]}
