@@ -209,6 +209,12 @@ def _mix(
     window = _slots_before(plan, index)
     ours = decoder.decode(movies[index - 1], reader_before, before, window)
     theirs = decoder.decode(movies[index], reader_behind, behind, _slots_behind(plan, index))
+    if behind.goes_on:
+        # Both are the same sound, and theirs is whole from the border on, but for the edge.
+        start = (_WINDOW_BEFORE * _SLOT) + round(_EDGE_SECONDS * plan.timescale)
+        hidden = array("f", bytes(4 * (_WINDOW_BEFORE - 1) * _SLOT))
+        length = round(plan.timescale * FADE_SECONDS)
+        return [_go_over(mine, hidden + other, start, length) for mine, other in zip(ours, theirs, strict=True)]
     at = placed[index].start * plan.timescale + plan.media_start - window.start * _SLOT
     end_before = round(at + (before.skew - _EDGE_SECONDS) * plan.timescale)
     start_behind = round(at + (behind.skew + _EDGE_SECONDS) * plan.timescale)
@@ -220,6 +226,14 @@ def _mix(
         _crossfade(mine, array("f", bytes(4 * offset)) + other, end_before, start_behind, middle - half, middle + half)
         for mine, other in zip(ours, theirs, strict=True)
     ]
+
+
+def _go_over(ours: array[float], theirs: array[float], start: int, length: int) -> array[float]:
+    """Go over from one channel to the same sound in another, within `length` samples from `start` on."""
+    shares = [(i + 0.5) / length for i in range(length)]
+    pairs = zip(ours[start : start + length], theirs[start : start + length], shares, strict=True)
+    mixed = array("f", (a * (1 - share) + b * share for a, b, share in pairs))
+    return ours[:start] + mixed + theirs[start + length :]
 
 
 def _crossfade(

@@ -41,7 +41,7 @@ from media.splice_sound import (
     plan_sound,
     silent_packet,
 )
-from media.trim import trim_end
+from media.trim import trim, trim_end
 
 
 class Sound(StrEnum):
@@ -71,10 +71,16 @@ class Source:
     reader: ByteReader | None = None
     #: Only so much of it is shown, from its start, to the nearest clean cut; None for all of it.
     keep_ms: int | None = None
+    #: Only these frames of it are shown: the first one, and how many; as `media.trim.trim` takes them.
+    frames: tuple[int, int] | None = None
+    #: Its sound goes on where that of the source before ends: both are the same, and both have some more of it.
+    goes_on: bool = False
 
     @cached_property
     def shown(self) -> Movie:
         """Give what the film shows of it."""
+        if self.frames is not None:
+            return trim(self.movie, *self.frames)
         return self.movie if self.keep_ms is None else trim_end(self.movie, self.keep_ms)
 
 
@@ -110,6 +116,7 @@ def splice(
     layout: Layout = Layout.INTERLEAVED,
     fetch_ahead: FetchAhead | None = None,
     tags: FilmTags | None = None,
+    starts: Sequence[Fraction] | None = None,
 ) -> Splice:
     """Join clips in this order.
 
@@ -119,6 +126,7 @@ def splice(
         layout: where the media lies.
         fetch_ahead: told of every packet that will be read, so that they can be fetched together.
         tags: what the film says of itself, its chapters among it; nothing without them.
+        starts: seconds at which the chapters' parts begin; None where every source is a part. On whole frames.
 
     Raises:
         StitchFailed: the clips do not conform; names the first that does not, and in what.
@@ -128,10 +136,11 @@ def splice(
     movies = [source.shown for source in sources]
     placed = place_clips(movies)
     readers = [source.reader for source in sources]
-    film = _FilmInTheMaking(movies, readers, placed, plan_sound(movies, placed) if movies[0].sound else None)
+    plan = plan_sound(movies, placed, [source.goes_on for source in sources]) if movies[0].sound else None
+    film = _FilmInTheMaking(movies, readers, placed, plan)
     if film.plan and sound is Sound.SMART:
         film.make_seams(fetch_ahead)
-    return film.finish(layout, tags)
+    return film.finish(layout, tags, starts)
 
 
 def refuse_what_does_not_conform(movies: Sequence[Movie]) -> None:
@@ -172,7 +181,7 @@ class _FilmInTheMaking:
         assert self.plan is not None
         self.seams = make_seams(self.movies, self.readers, self.placed, self.plan, fetch_ahead)
 
-    def finish(self, layout: Layout, tags: FilmTags | None = None) -> Splice:
+    def finish(self, layout: Layout, tags: FilmTags | None, starts: Sequence[Fraction] | None) -> Splice:
         """Lay everything out and write the index."""
         picture = join_pictures(self.movies)
         pieces = [piece for i in range(len(self.movies)) for piece in self._pieces_of_clip(i)]
@@ -187,7 +196,7 @@ class _FilmInTheMaking:
             tracks.append(self._sound_track(self.plan))
             tracks[1].chunks = where.sound_chunks
         duration = self.placed[-1].end
-        starts = [clip.start for clip in self.placed]
+        starts = [clip.start for clip in self.placed] if starts is None else starts
         head = film_head(tags, starts, duration, picture.timescale) if tags else None
         header = build_header(tracks, picture.timescale, ticks(duration, picture.timescale), where.payload_bytes, head)
         return Splice(

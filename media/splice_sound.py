@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
+from typing import NamedTuple
 
 from media.movie import Movie
 from media.sample_entry import SoundEntry
@@ -39,6 +40,8 @@ class ClipSound:
     begin: Fraction
     #: How much later than in the clip itself it plays, in seconds.
     skew: Fraction
+    #: Whether it goes on where the clip before ends, and both have some more of it.
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,32 +57,61 @@ class SoundPlan:
     clips: list[ClipSound]
 
 
-def plan_sound(movies: Sequence[Movie], placed: Sequence[PlacedClip]) -> SoundPlan:
+class SoundTrack(NamedTuple):
+    """What laying a clip's sound on the grid asks of it."""
+
+    #: Ticks a second, and ticks of a packet.
+    timescale: int
+    packet: int
+    packet_count: int
+    #: Seconds of its packet 0 after the clip's first frame; negative for what encoders put before it.
+    begin: Fraction
+    #: As in `ClipSound`.
+    goes_on: bool = False
+
+
+def plan_sound(
+    movies: Sequence[Movie], placed: Sequence[PlacedClip], goes_on: Sequence[bool] | None = None
+) -> SoundPlan:
     """Lay the packets of all clips on one grid.
 
     Args:
         movies: in the film's order, each with sound, conforming.
         placed: where each stands.
+        goes_on: of which the sound goes on where that of the clip before ends; None for none.
     """
-    sounds = [movie.sound for movie in movies]
-    first = sounds[0]
-    assert first is not None
-    assert first.interval is not None
-    timescale, packet = first.timescale, first.interval
+    flags = goes_on or [False] * len(movies)
+    return lay_sound([sound_track_of(movie, flag) for movie, flag in zip(movies, flags, strict=True)], placed)
+
+
+def sound_track_of(movie: Movie, goes_on: bool = False) -> SoundTrack:
+    """Give what is needed of a movie that has sound in packets of constant length."""
+    sound = movie.sound
+    assert sound is not None
+    assert sound.interval is not None
+    return SoundTrack(sound.timescale, sound.interval, sound.sample_count, movie.sound_start, goes_on)
+
+
+def lay_sound(tracks: Sequence[SoundTrack], placed: Sequence[PlacedClip]) -> SoundPlan:
+    """Lay the packets of tracks on one grid: the first one's.
+
+    Args:
+        tracks: in the film's order; they need not exist yet.
+        placed: where each stands.
+    """
+    timescale, packet = tracks[0].timescale, tracks[0].packet
     # Where each clip's packet 0 belongs, in ticks of the film.
-    ideal = [(clip.start + movie.sound_start) * timescale for movie, clip in zip(movies, placed, strict=True)]
+    ideal = [(clip.start + track.begin) * timescale for track, clip in zip(tracks, placed, strict=True)]
     center = _least_skew([position % packet for position in ideal], packet)
     skew = (center - ideal[0] + Fraction(packet, 2)) % packet - Fraction(packet, 2)
     media_start = max(0, -round(ideal[0] + skew))
     borders = [round((clip.start * timescale + media_start) / packet) for clip in placed]
     slot_count = ceil((placed[-1].end * timescale + media_start) / packet)
     clips = []
-    for i, (first_slot, end_slot) in enumerate(pairwise([0, *borders[1:], slot_count])):
-        sound = sounds[i]
-        assert sound is not None
-        shift = round((ideal[i] + media_start) / packet)
-        skew = (shift * packet - media_start - ideal[i]) / timescale
-        clips.append(ClipSound(shift, first_slot, end_slot, sound.sample_count, movies[i].sound_start, skew))
+    for track, at, (first_slot, end_slot) in zip(tracks, ideal, pairwise([0, *borders[1:], slot_count]), strict=True):
+        shift = round((at + media_start) / packet)
+        late = (shift * packet - media_start - at) / timescale
+        clips.append(ClipSound(shift, first_slot, end_slot, track.packet_count, track.begin, late, track.goes_on))
     return SoundPlan(timescale, packet, media_start, slot_count, clips)
 
 

@@ -1,4 +1,4 @@
-"""Shows only the beginning of a clip without encoding: an index that looks as if the file ended earlier.
+"""Shows only the beginning of a clip, or a part of it, without encoding: an index as if the file held no more.
 
 Frames are stored in the order in which they are decoded, and each is made only of those before it. So what is kept
 is the first so many of that order, and only where just these are shown one after the other from the first one: a
@@ -10,12 +10,12 @@ frame is one.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
-from math import ceil
+from math import ceil, floor, lcm
 from operator import add
 from typing import NamedTuple
 
@@ -118,4 +118,74 @@ def _shortened_edits(edits: list[Edit], seconds: Fraction, timescale: int, *, wh
         length = min(edit.duration, left) if is_counted else edit.duration
         left -= length if is_counted else 0
         found.append(edit._replace(duration=length))
+    return found
+
+
+def trim(movie: Movie, first_frame: int, frame_count: int) -> Movie:
+    """Give the movie as if its file held only some frames in a row, and the sound that goes with them.
+
+    The sound keeps a few packets more on each side, as far as there are any: whoever joins it to what goes on there
+    can hear how.
+
+    Args:
+        movie: not fragmented, of a constant frame rate.
+        first_frame: 0-based, in the order in which frames are shown; a sync sample before and behind which the order
+            of decoding is that of showing. `media/clean_cuts.py` knows them.
+        frame_count: 1 or more, up to a clean cut.
+    """
+    video, interval = movie.video, movie.frame_interval
+    assert interval is not None
+    if first_frame == 0 and frame_count == video.sample_count:
+        return movie
+    picture = _part(video, first_frame, first_frame + frame_count)
+    picture.durations = [Run(frame_count, video.interval or 0)]
+    start, end = first_frame * interval, (first_frame + frame_count) * interval
+    timescale = lcm(picture.timescale, *(sound.timescale for sound in movie.sound_tracks))
+    picture.edits = [Edit(int((end - start) * timescale), picture.first_composition, Fraction(1))]
+    sounds = [_part_of_sound(movie, sound, start, end, timescale) for sound in movie.sound_tracks]
+    return replace(movie, timescale=timescale, video_tracks=[picture, *movie.video_tracks[1:]], sound_tracks=sounds)
+
+
+#: Packets of sound that are kept on each side of a part, besides those that are heard with its picture.
+_MARGIN_PACKETS = 3
+
+
+def _part_of_sound(movie: Movie, sound: Track, start: Fraction, end: Fraction, timescale: int) -> Track:
+    begin = sound.pause(movie.timescale) - Fraction(sound.media_start, sound.timescale) - movie.picture_start
+    packet = Fraction(sound.interval or sound.durations[0].value, sound.timescale)
+    first = max(0, min(floor((start - begin) / packet) - _MARGIN_PACKETS, sound.sample_count - 1))
+    stop = max(first + 1, min(ceil((end - begin) / packet) + _MARGIN_PACKETS, sound.sample_count))
+    part = _part(sound, first, stop)
+    late = begin + first * packet - start
+    pause = [Edit(round(late * timescale), -1, Fraction(1))] if late > 0 else []
+    media_time = max(0, round(-late * sound.timescale))
+    length = Fraction(part.duration - media_time, sound.timescale)
+    part.edits = [*pause, Edit(round(length * timescale), media_time, Fraction(1))]
+    return part
+
+
+def _part(track: Track, first: int, stop: int) -> Track:
+    """Give a track of the samples from `first` to before `stop`; its edit list is the caller's to mend."""
+    begin, end = bisect_right(track.chunk_firsts, first) - 1, bisect_left(track.chunk_firsts, stop)
+    inner = track.chunk_firsts[begin + 1 : end]
+    sync = None if track.sync is None else array("I", (n - first for n in track.sync if first < n <= stop))
+    return replace(
+        track,
+        durations=_runs_between(track.durations, first, stop),
+        compositions=_runs_between(track.compositions, first, stop),
+        sync=sync,
+        sizes=track.sizes[first:stop],
+        chunk_offsets=array(
+            track.chunk_offsets.typecode, [track.sample_offset(first), *track.chunk_offsets[begin + 1 : end]]
+        ),
+        chunk_firsts=array(track.chunk_firsts.typecode, [0, *(number - first for number in inner), stop - first]),
+    )
+
+
+def _runs_between(runs: list[Run], first: int, stop: int) -> list[Run]:
+    found: list[Run] = []
+    at = 0
+    for length, value in runs:
+        append_run(found, max(0, min(at + length, stop) - max(at, first)), value)
+        at += length
     return found
