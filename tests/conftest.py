@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _SETTINGS_OF_THIS_MACHINE = ("LONGREEL_", "GOOGLE_")
@@ -26,3 +29,16 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(_SETTINGS_OF_THIS_MACHINE):
             del os.environ[name]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out and how to get it; a silent skip would look like a pass."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        # A contract test names its adapter first; what is missing is the same for all.
+        reasons[re.sub(r"^[a-z_]+: ", "", reason.removeprefix("Skipped: "))] += 1
+    if reasons:
+        terminalreporter.section("left out")
+        for reason, count in reasons.most_common():
+            terminalreporter.write_line(f"{count} tests: {reason}")

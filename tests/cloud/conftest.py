@@ -9,7 +9,7 @@ import pytest
 from tests.cloud import emulators
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs_emulators() -> None:
     """Skip on a laptop without the emulators, saying how to get them; fail where `CI` is set."""
     if (reason := emulators.missing()) is not None:

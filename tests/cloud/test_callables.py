@@ -17,14 +17,14 @@ PROMPTS = ["A lighthouse at dawn"]
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[LocalCloud]:
+def cloud(needs_emulators: None) -> Iterator[LocalCloud]:
     # Nothing is ever made here: clips are held back, and what is created is cancelled.
     with LocalCloud(latency_seconds=None, variables={"LONGREEL_ACTIVE_JOBS_MAX": "2"}) as cloud:
         yield cloud
 
 
 @pytest.fixture
-def alice(cloud: LocalCloud, needs_emulators: None) -> Iterator[LocalCloud]:
+def alice(cloud: LocalCloud) -> Iterator[LocalCloud]:
     """Give the cloud to a user without jobs, and clean up behind her."""
     yield cloud
     for job in cloud.adapters.jobs.jobs(user_id="alice"):
