@@ -15,7 +15,7 @@ from pathlib import Path
 from events.clip import ClipFacts
 from events.errors import BadMedia
 from media.filters import at_rate, audio_filter, silence_source, video_filter
-from media.treatment import Colour, Picture, Quality, SoundFormat, Target, Treatment
+from media.treatment import Colour, Picture, Quality, Target
 
 #: FFmpeg's demuxer for each kind of file that a probe names.
 DEMUXERS: Mapping[str, str] = {
@@ -36,7 +36,7 @@ DEMUXERS: Mapping[str, str] = {
 BROKEN_MAX = Fraction(1, 50)
 
 #: Bits per second of AAC-LC for each channel: transparent to most ears at 96 kb/s.
-_AUDIO_BITRATE_BPS = 96_000
+AUDIO_BITRATE_BPS = 96_000
 
 #: Seconds between the key frames of an encoded clip: players seek to them; streaming services ask for two.
 _KEYFRAME_INTERVAL_SECONDS = 2
@@ -44,8 +44,8 @@ _KEYFRAME_INTERVAL_SECONDS = 2
 #: How far behind the planned end a clip is still read: sound and picture are not stored side by side.
 _LATE_SECONDS = 1
 
-#: Pixels of a picture beyond which decoding is done by few threads: those of 4K UHD.
-_LARGE_PX = 3840 * 2160
+#: How far before its first frame a chunk is read: a decoder needs some pictures until it gives them in order.
+_SEEK_MARGIN_SECONDS = 2
 
 #: B-frames in a row where the film has any; x264's default.
 _B_FRAMES = 3
@@ -58,9 +58,6 @@ class ClipEncode:
     facts: ClipFacts
     #: Absolute.
     source: Path
-    #: Absolute; an MP4 is written here.
-    output: Path
-    treatment: Treatment
     #: How many frames come out at most.
     frame_count: int
     #: Of the clip; None where its headers were not read for it, so that FFmpeg must find out.
@@ -68,37 +65,76 @@ class ClipEncode:
     square_pixels: bool = True
 
 
-def encode_args(clip: ClipEncode, target: Target, encoder: str = "libx264") -> list[str]:
-    """Give the arguments, without the program's name, that make one clip fit the film.
+def chunk_args(
+    clip: ClipEncode, target: Target, frames: range, output: Path, encoder: str = "libx264", *, seek: bool = False
+) -> list[str]:
+    """Give the arguments, without the program's name, that make the picture of some of a clip's frames fit the film.
 
     Args:
-        clip: what to encode; its treatment is `sound` or `encode`.
+        clip: what to encode.
         target: the film.
+        frames: which frames, counted from 0 at the film's rate; the first one becomes a key frame.
+        output: an MP4 without sound is written here; absolute.
         encoder: a key of `VIDEO_ENCODERS`.
+        seek: begin to read near the first frame; True only for containers with an index of good times.
 
     Raises:
         BadMedia: the clip is of a kind that is not opened.
     """
-    if clip.treatment is Treatment.COPY:
-        raise ValueError("a copied clip is not encoded")
-    args = [*_START, *_input_args(clip, target.picture.frame_rate), *_sound_input_args(clip, target.sound)]
-    args += _picture_args(clip, target, encoder)
-    args += _sound_args(clip, target)
-    args += ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
-    return [*args, "-f", "mp4", file_url(clip.output)]
+    rate = target.picture.frame_rate
+    near = frames.start / rate - _SEEK_MARGIN_SECONDS
+    is_sought = seek and near > 0
+    # Frames keep their numbers: the times stay those of the file, and all that the decoder gives is looked at.
+    start = ["-copyts", "-start_at_zero", "-noaccurate_seek", "-ss", f"{float(near):.3f}"] if is_sought else []
+    graph = video_filter(
+        target.picture,
+        target.fit,
+        source_size=(clip.facts.width_px, clip.facts.height_px),
+        source_colour=clip.colour,
+        square_pixels=clip.square_pixels,
+        frames=frames,
+        from_start=not is_sought,
+    )
+    args = [*START_ARGS, *start, *_input_args(clip), "-map", "0:V:0", "-vf", graph]
+    return [*args, *VIDEO_ENCODERS[encoder](target.picture, target.quality), *_mp4_args(output)]
 
 
-#: Quiet but for errors and progress lines, which come four times a second; asks nothing.
-_START = (
+def sound_args(clip: ClipEncode, target: Target, output: Path) -> list[str]:
+    """Give the arguments that make the sound of a clip, as long as its `frame_count`; silence where it has none.
+
+    What is written is an MP4 with that sound and a black picture of one frame, since what has no picture is no film.
+    """
+    assert target.sound is not None
+    has_sound = clip.facts.audio_codec is not None
+    graph = audio_filter(
+        target.sound,
+        frame_count=clip.frame_count,
+        frame_rate=target.picture.frame_rate,
+        source_channels=clip.facts.channel_count if has_sound else target.sound.channel_count,
+    )
+    # What lies behind the planned end is not even read: a packet an hour late would be met by an hour of silence.
+    length = f"{float(clip.frame_count / target.picture.frame_rate) + _LATE_SECONDS:.3f}"
+    source = _input_args(clip, "-t", length) if has_sound else ["-f", "lavfi", "-i", silence_source(target.sound)]
+    black = ["-f", "lavfi", "-i", "color=black:size=16x16:rate=1:duration=1"]
+    args = [*START_ARGS, *source, *black, "-map", "1:v:0", "-c:v", "libx264", "-preset", "ultrafast", "-threads", "1"]
+    bitrate_bps = AUDIO_BITRATE_BPS * target.sound.channel_count
+    args += ["-map", "0:a:0", "-af", graph, "-c:a", "aac", "-profile:a", "aac_low", "-b:a", str(bitrate_bps)]
+    return [*args, *_mp4_args(output)]
+
+
+#: Quiet but for errors and progress lines, which come four times a second; asks nothing. One thread for each step:
+#: many programs at a time share the processors better than many threads of one do, and the same frames give the same
+#: bytes on every machine, since x264's choices depend on how many threads it has.
+START_ARGS = (
     *("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"),
-    *("-y", "-max_error_rate", f"{float(BROKEN_MAX):.2f}"),
+    *("-y", "-max_error_rate", f"{float(BROKEN_MAX):.2f}", "-filter_threads", "1"),
 )
 
 
 def count_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
     """Give the arguments that only count a clip's frames at a rate, `frame_count` at most; nothing is written."""
     picture = ["-map", "0:V:0", "-vf", f"{at_rate(frame_rate)},scale=16:16", "-frames:v", str(clip.frame_count)]
-    return [*_START, *_input_args(clip, frame_rate), *picture, "-f", "null", "-"]
+    return [*START_ARGS, *_input_args(clip), *picture, "-f", "null", "-"]
 
 
 def file_url(path: Path) -> str:
@@ -112,7 +148,7 @@ def file_url(path: Path) -> str:
     return f"file:{path}"
 
 
-def _input_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
+def _input_args(clip: ClipEncode, *more: str) -> list[str]:
     demuxer = DEMUXERS.get(clip.facts.container)
     if demuxer is None:
         raise BadMedia(
@@ -121,57 +157,13 @@ def _input_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
         )
     # An MP4 may name other files as its data; FFmpeg must not follow them.
     references = ["-enable_drefs", "0", "-use_absolute_path", "0"] if demuxer == "mov" else []
-    # What lies behind the planned end is not even read: a packet of sound an hour late would be met by an hour of
-    # silence in memory.
-    length = ["-t", f"{float(clip.frame_count / frame_rate) + _LATE_SECONDS:.3f}"]
-    # Each decoding thread holds pictures of its own, which adds up beyond 4K.
-    large = clip.facts.width_px * clip.facts.height_px > _LARGE_PX
-    threads = ["-threads", "2"] if large else []
-    source = ["-i", file_url(clip.source)]
-    return ["-protocol_whitelist", "file", "-f", demuxer, *references, *length, *threads, *source]
+    source = ["-threads", "1", *more, "-i", file_url(clip.source)]
+    return ["-protocol_whitelist", "file", "-f", demuxer, *references, *source]
 
 
-def _has_sound(clip: ClipEncode) -> bool:
-    return clip.facts.audio_codec is not None
-
-
-def _sound_input_args(clip: ClipEncode, sound: SoundFormat | None) -> list[str]:
-    if sound is None or _has_sound(clip):
-        return []
-    return ["-f", "lavfi", "-i", silence_source(sound)]
-
-
-def _picture_args(clip: ClipEncode, target: Target, encoder: str) -> list[str]:
-    # V and not v: a cover picture is a video stream too.
-    args = ["-map", "0:V:0"]
-    if clip.treatment is Treatment.SOUND:
-        return [*args, "-c:v", "copy"]
-    size = (clip.facts.width_px, clip.facts.height_px)
-    graph = video_filter(
-        target.picture,
-        target.fit,
-        source_size=size,
-        source_colour=clip.colour,
-        square_pixels=clip.square_pixels,
-    )
-    # The cap stops a file whose broken time stamps would be filled with frames without end. It is a filter, because
-    # FFmpeg 5 and 6 end the sound as well when the picture has had its `-frames:v`.
-    args += ["-vf", f"{graph},trim=end_frame={clip.frame_count}"]
-    return [*args, *VIDEO_ENCODERS[encoder](target.picture, target.quality)]
-
-
-def _sound_args(clip: ClipEncode, target: Target) -> list[str]:
-    if target.sound is None:
-        return ["-an"]
-    graph = audio_filter(
-        target.sound,
-        frame_count=clip.frame_count,
-        frame_rate=target.picture.frame_rate,
-        source_channels=clip.facts.channel_count if _has_sound(clip) else target.sound.channel_count,
-    )
-    bitrate_bps = _AUDIO_BITRATE_BPS * target.sound.channel_count
-    args = ["-map", "0:a:0" if _has_sound(clip) else "1:a:0", "-af", graph]
-    return [*args, "-c:a", "aac", "-profile:a", "aac_low", "-b:a", str(bitrate_bps)]
+def _mp4_args(output: Path) -> list[str]:
+    plain = ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
+    return [*plain, "-f", "mp4", file_url(output)]
 
 
 def x264_args(picture: Picture, quality: Quality) -> list[str]:
@@ -197,7 +189,7 @@ def x264_args(picture: Picture, quality: Quality) -> list[str]:
         "-profile:v",
         picture.profile,
     ]
-    return [*args, "-threads", "0", "-x264-params", text]
+    return [*args, "-threads", "1", "-x264-params", text]
 
 
 #: x264's B-frame structure for each reorder depth: none; plain ones; ones that others refer to.

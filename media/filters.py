@@ -32,6 +32,8 @@ def video_filter(
     source_size: tuple[int, int],
     source_colour: Colour | None,
     square_pixels: bool = True,
+    frames: range,
+    from_start: bool = True,
 ) -> str:
     """Give the `-vf` text that makes the film's picture of a clip's: rate, shape, size, colours, format.
 
@@ -41,10 +43,16 @@ def video_filter(
         source_size: the clip's width and height as shown.
         source_colour: the clip's colours; None where they are not known, so that FFmpeg finds out.
         square_pixels: False for a clip whose pixels are not, which must be stretched first.
+        frames: which frames come out, counted at the film's rate from the clip's start. It also stops a file whose
+            broken time stamps would be filled with frames without end.
+        from_start: whether the clip is decoded from its start; else its first frame is no reason to fill what is
+            before it.
     """
     steps = [
-        at_rate(picture.frame_rate),
+        at_rate(picture.frame_rate) if from_start else f"fps=fps={picture.frame_rate}",
         f"tpad=stop_mode=clone:stop_duration={_seconds(HELD_MAX)}",
+        # A filter and no `-frames:v`; behind `fps` a time stamp is the number of a frame.
+        f"trim=start_pts={frames.start}:end_pts={frames.stop},setpts=PTS-STARTPTS",
     ]
     if source_colour and source_colour.is_high_dynamic_range and not picture.colour.is_high_dynamic_range:
         steps += _to_standard_range(source_colour)
@@ -52,7 +60,7 @@ def video_filter(
     if not square_pixels:
         steps.append("scale=w='max(2,round(iw*sar))':h=ih,setsar=1")
     steps.append(_fitted(picture, fit, _colour_options(picture, source_size, source_colour)))
-    steps += ["setsar=1", "format=yuv420p", _colour_tags(picture.colour)]
+    steps += ["setsar=1", "format=yuv420p", colour_tags(picture.colour)]
     return ",".join(steps)
 
 
@@ -122,7 +130,8 @@ def _matrix_name(colour: Colour, height_px: int) -> str:
     return _MATRIX_NAMES.get(colour.matrix, "bt709" if height_px >= _HD_HEIGHT_PX else "smpte170m")
 
 
-def _colour_tags(colour: Colour) -> str:
+def colour_tags(colour: Colour) -> str:
+    """Give the filter that says how the numbers of a picture mean colours, and changes none of them."""
     wide = "full" if colour.full_range else "limited"
     return (
         f"setparams=color_primaries={colour.primaries}:color_trc={colour.transfer}"

@@ -146,6 +146,15 @@ def trim(movie: Movie, first_frame: int, frame_count: int) -> Movie:
     return replace(movie, timescale=timescale, video_tracks=[picture, *movie.video_tracks[1:]], sound_tracks=sounds)
 
 
+def lead_in(movie: Movie, ticks: int) -> Movie:
+    """Give a movie with sound whose sound begins so many ticks of its track earlier, and ends with its picture."""
+    sound = movie.sound
+    assert sound is not None
+    length = round(movie.picture_duration * movie.timescale)
+    heard = replace(sound, edits=[Edit(length, sound.media_start + ticks, Fraction(1))])
+    return replace(movie, sound_tracks=[heard, *movie.sound_tracks[1:]])
+
+
 #: Packets of sound that are kept on each side of a part, besides those that are heard with its picture.
 _MARGIN_PACKETS = 3
 

@@ -6,17 +6,20 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 from events.clip import StitchReport
 from events.errors import LimitExceeded, NotFound, StitchFailed
+from media.clip_file import ClipFile, DiskClip
 from media.copying import Copier, write_all
 from media.film_tags import FilmTags
-from media.movie import Movie
-from media.mp4_index import read_movie
 from media.reader import FileReader
 from media.splice import Sound, Source, Splice, splice
 from media.splice_layout import EXTRA
+from media.trim import lead_in
 from media.verify import verify
 
 #: What a full disk says: no space, quota used up, file too large.
@@ -25,42 +28,23 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Progress = Callable[[int, int], None]
 
 
-class ClipFile:
-    """A clip on disk that is open only while it is read: a film may have more clips than a process may have files.
+@dataclass(frozen=True)
+class FilmPart:
+    """What the film shows of one clip on disk: all of it, its beginning, or some frames in a row."""
 
-    Raises:
-        NotFound: there is no such file.
-        BadMedia: it is no clip.
-    """
+    clip: DiskClip
+    #: As in `media.splice.Source`.
+    keep_ms: int | None = None
+    frames: tuple[int, int] | None = None
+    goes_on: bool = False
+    #: Ticks of sound in the file, besides what its edit list hides, that belong before its first frame.
+    sound_lead: int = 0
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with FileReader(path) as reader:
-            self.movie: Movie = read_movie(reader, str(path))
-            self.size_bytes = reader.size_bytes
-            self._identity = _identity(reader)
-
-    def open(self) -> FileReader:
-        """Open the file again.
-
-        Raises:
-            StitchFailed: it is not the file any more whose index was read.
-        """
-        reader = FileReader(self.path)
-        if _identity(reader) != self._identity:
-            reader.close()
-            raise StitchFailed(f"join {self.path}: the file was changed meanwhile")
-        return reader
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Give `length` bytes from `offset`; fewer only at the end."""
-        with self.open() as reader:
-            return reader.read(offset, length)
-
-
-def _identity(reader: FileReader) -> tuple[int, ...]:
-    found = os.fstat(reader.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    @cached_property
+    def source(self) -> Source:
+        """Give it as a splice takes it."""
+        movie = lead_in(self.clip.movie, self.sound_lead) if self.sound_lead else self.clip.movie
+        return Source(movie, self.clip, self.keep_ms, self.frames, self.goes_on)
 
 
 def splice_files(
@@ -89,16 +73,61 @@ def splice_files(
         LimitExceeded: the disk has no room for the film.
     """
     files = {path: ClipFile(path) for path in dict.fromkeys(paths)}
-    if output.exists() and any(output.samefile(path) for path in files):
+    kept = keep_ms or [None] * len(paths)
+    parts = [FilmPart(files[path], keep) for path, keep in zip(paths, kept, strict=True)]
+    return splice_parts(parts, output, sound=sound, progress=progress, tags=tags)
+
+
+def splice_parts(
+    parts: Sequence[FilmPart],
+    output: Path,
+    *,
+    sound: Sound = Sound.SMART,
+    progress: Progress | None = None,
+    tags: FilmTags | None = None,
+    starts: Sequence[Fraction] | None = None,
+) -> StitchReport:
+    """Join parts of clips without encoding into one MP4, and read it back.
+
+    Args:
+        parts: at least one, in the film's order; their clips conform.
+        output: where the film goes; a file of that name is replaced when, and only when, the film is done.
+        sound: how sound is joined.
+        progress: told (bytes written, bytes of the film) now and then.
+        tags: what the film says of itself.
+        starts: seconds at which the chapters' parts begin; None where every part of the film is one. On whole frames.
+
+    Raises:
+        StitchFailed: the clips do not conform, or the film read back is not what it should be.
+        LimitExceeded: the disk has no room for the film.
+    """
+    clips = [part.clip for part in parts]
+    if output.exists() and any(file.path.exists() and output.samefile(file.path) for file in _files_of(clips)):
         raise StitchFailed(f"write {output}: that is one of the clips; choose another name")
-    clips = [files[path] for path in paths]
-    kept = keep_ms or [None] * len(clips)
-    sources = [Source(clip.movie, clip, keep) for clip, keep in zip(clips, kept, strict=True)]
-    film = splice(sources, sound, tags=tags)
+    sources = [part.source for part in parts]
+    film = splice(sources, sound, tags=tags, starts=starts)
     with new_file(output, film.size_bytes) as (part, target):
         write_splice(film, clips, target, progress)
         os.fsync(target)
         return verify(part, sum(source.shown.video.sample_count for source in sources), splice=film)
+
+
+def _files_of(clips: Sequence[DiskClip]) -> Iterator[ClipFile]:
+    for clip in clips:
+        for located in clip.locate(0, clip.size_bytes):
+            yield located.file
+
+
+def write_excerpt(part: FilmPart, output: Path) -> None:
+    """Write a part of a clip as an MP4 of its own, sound and picture as they are, for a program that reads it.
+
+    Raises:
+        StitchFailed: the clip cannot be taken apart, or was changed meanwhile.
+        LimitExceeded: the disk has no room.
+    """
+    film = splice([part.source], Sound.GRID)
+    with new_file(output, film.size_bytes) as (_, target):
+        write_splice(film, [part.clip], target)
 
 
 @contextmanager
@@ -153,7 +182,7 @@ def _full(output: Path, size_bytes: int, exc: OSError) -> LimitExceeded | Stitch
     return StitchFailed(f"write {output}: {exc.strerror or exc}")
 
 
-def write_splice(film: Splice, clips: Sequence[ClipFile], target: int, progress: Progress | None = None) -> None:
+def write_splice(film: Splice, clips: Sequence[DiskClip], target: int, progress: Progress | None = None) -> None:
     """Write a film to an open, empty file: its header, then the bytes that it names.
 
     Raises:
@@ -171,19 +200,20 @@ def write_splice(film: Splice, clips: Sequence[ClipFile], target: int, progress:
     write_all(target, film.header)
     moved(len(film.header))
     copier = Copier(target)
-    opened: tuple[int, FileReader] | None = None
+    opened: tuple[ClipFile, FileReader] | None = None
     try:
         for source, offset, length in film.ranges:
             if source == EXTRA:
                 write_all(target, film.extra[offset : offset + length])
                 moved(length)
                 continue
-            if opened is None or opened[0] != source:
-                if opened:
-                    opened[1].close()
-                opened = source, clips[source].open()
-            if copier.copy(opened[1].fileno(), offset, length, moved) != length:
-                raise StitchFailed(f"join {clips[source].path}: the file was cut short meanwhile")
+            for file, start, count in clips[source].locate(offset, length):
+                if opened is None or opened[0] is not file:
+                    if opened:
+                        opened[1].close()
+                    opened = file, file.open()
+                if copier.copy(opened[1].fileno(), start, count, moved) != count:
+                    raise StitchFailed(f"join {file.path}: the file was cut short meanwhile")
     finally:
         if opened:
             opened[1].close()

@@ -1,0 +1,146 @@
+"""FFmpeg arguments for the window around one join: pure, nothing is run here.
+
+Each of its two clips comes as an excerpt, a file of its own that starts where decoding can start, so that frames are
+counted and nothing is sought by time. The sound is laid to the sample where the copied sound beside the window lies.
+Source: https://ffmpeg.org/ffmpeg-filters.html: xfade, fade, afade, amix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from events.plan import Transition
+from media.encoder import AUDIO_BITRATE_BPS, START_ARGS, VIDEO_ENCODERS, file_url
+from media.filters import channel_layout, colour_tags
+from media.transition import Fade
+from media.treatment import Picture, SoundFormat, Target
+
+
+@dataclass(frozen=True, slots=True)
+class WindowClip:
+    """What a window shows of one clip."""
+
+    #: Absolute; an MP4 whose first frame can be decoded alone.
+    excerpt: Path
+    #: Frames of the excerpt that are shown: from the first to before the end.
+    first_frame: int
+    end_frame: int
+    #: Where the first sample of the excerpt belongs among those that come out; negative where they begin later.
+    sound_at: int = 0
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames are shown."""
+        return self.end_frame - self.first_frame
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSound:
+    """How much sound a window gets, in samples."""
+
+    sample_count: int
+    #: Where the fade out begins and how long it takes; the same of the fade in.
+    out_at: int
+    out_samples: int
+    into_at: int
+    into_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEncode:
+    """One window to be made."""
+
+    out: WindowClip
+    into: WindowClip
+    fade: Fade
+    frame_count: int
+    #: None for a film without sound.
+    sound: WindowSound | None
+
+
+def window_args(window: WindowEncode, target: Target, output: Path, encoder: str = "libx264") -> list[str]:
+    """Give the arguments, without the program's name, that make a window as an MP4.
+
+    Args:
+        window: what is in it.
+        target: the film.
+        output: absolute.
+        encoder: a key of `media.encoder.VIDEO_ENCODERS`.
+    """
+    args = [*START_ARGS]
+    for clip in (window.out, window.into):
+        args += ["-protocol_whitelist", "file", "-f", "mov", "-enable_drefs", "0", "-i", file_url(clip.excerpt)]
+    graph = _picture_graph(window, target.picture)
+    if target.sound and window.sound:
+        graph += ";" + _sound_graph(window, window.sound, target.sound)
+    args += ["-filter_complex", graph, "-map", "[picture]", *VIDEO_ENCODERS[encoder](target.picture, target.quality)]
+    args += _sound_args(target.sound) if window.sound else ["-an"]
+    args += ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
+    return [*args, "-f", "mp4", file_url(output)]
+
+
+def _picture_graph(window: WindowEncode, picture: Picture) -> str:
+    chains = [
+        f"[{number}:v:0]trim=start_frame={clip.first_frame}:end_frame={clip.end_frame},setpts=PTS-STARTPTS,"
+        # A constant rate is what xfade asks for, and a clock of frames what it counts best in.
+        f"fps=fps={picture.frame_rate},{_format(picture)}"
+        for number, clip in enumerate((window.out, window.into))
+    ]
+    fade, rate = window.fade, picture.frame_rate
+    if fade.transition is Transition.CROSSFADE:
+        offset = (window.out.frame_count - fade.overlap_frames) / rate
+        length = f"duration={_seconds(fade.overlap_frames / rate)}:offset={_seconds(offset)}"
+        joined = f"[out][into]xfade=transition=fade:{length}"
+    else:
+        chains[0] += (
+            f",fade=type=out:start_frame={window.out.frame_count - fade.out_frames}:nb_frames={fade.out_frames}"
+        )
+        chains[1] += f",fade=type=in:start_frame=0:nb_frames={fade.in_frames}"
+        joined = "[out][into]concat=n=2:v=1:a=0"
+    tail = f"{_format(picture)},{colour_tags(picture.colour)},trim=end_frame={window.frame_count}"
+    return f"{chains[0]}[out];{chains[1]}[into];{joined},{tail}[picture]"
+
+
+def _format(picture: Picture) -> str:
+    # All clips have the film's size and colours already; only what FFmpeg calls them may differ.
+    wide = "full" if picture.colour.full_range else "limited"
+    return f"scale=in_range={wide}:out_range={wide},format=yuv420p,setsar=1"
+
+
+def _sound_graph(window: WindowEncode, plan: WindowSound, sound: SoundFormat) -> str:
+    chains = [
+        f"{_laid(0, window.out, sound)},{_faded('out', plan.out_at, plan.out_samples)}[out_sound]",
+        f"{_laid(1, window.into, sound)},{_faded('in', plan.into_at, plan.into_samples)}[into_sound]",
+    ]
+    mixed = "[out_sound][into_sound]amix=inputs=2:normalize=0:duration=longest"
+    return ";".join([*chains, f"{mixed},apad,atrim=end_sample={plan.sample_count}[sound]"])
+
+
+def _laid(number: int, clip: WindowClip, sound: SoundFormat) -> str:
+    """Give the start of a chain: the excerpt's sound in the film's format, moved to its place."""
+    into_format = (
+        f"[{number}:a:0]aresample={sound.sample_rate_hz}:async=1:first_pts=0,"
+        f"aformat=sample_fmts=fltp:channel_layouts={channel_layout(sound.channel_count)}"
+    )
+    if clip.sound_at < 0:
+        return f"{into_format},atrim=start_sample={-clip.sound_at},asetpts=N/SR/TB"
+    return f"{into_format},adelay=delays={clip.sound_at}S:all=1,asetpts=N/SR/TB"
+
+
+def _faded(way: str, start: int, count: int) -> str:
+    # Equal power: two sounds that know nothing of each other are as loud together as each alone.
+    return f"afade=type={way}:start_sample={start}:nb_samples={max(1, count)}:curve=qsin"
+
+
+def _sound_args(sound: SoundFormat | None) -> Sequence[str]:
+    if sound is None:
+        return ["-an"]
+    bitrate_bps = AUDIO_BITRATE_BPS * sound.channel_count
+    return ["-map", "[sound]", "-c:a", "aac", "-profile:a", "aac_low", "-b:a", str(bitrate_bps)]
+
+
+def _seconds(length: Fraction) -> str:
+    return f"{float(length):.6f}"
