@@ -59,6 +59,8 @@ class ComposeSplice:
 
         if reason := _other_bucket(plan):
             return Refusal(reason)
+        if plan.fail_on_seams:
+            return Refusal("bad joins are to be errors, and nothing is decoded here that could tell")
         if reasons := everything_conforms(plan):
             more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
             return Refusal(f"{reasons[0]}{more}")

@@ -96,6 +96,7 @@ class LocalStitcher:
 
     def _splice(self, plan: StitchPlan, on_progress: OnProgress) -> None:
         from media.film_tags import tags_of
+        from media.seam_report import with_seams
         from media.write import splice_files
 
         paths = [self.objects.path(clip.uri) for clip in plan.clips]
@@ -106,6 +107,7 @@ class LocalStitcher:
         with self.objects.part(plan.output_uri) as part:
             keep_ms = [clip.keep_ms for clip in plan.clips]
             report = splice_files(paths, part, keep_ms=keep_ms, progress=on_bytes, tags=tags_of(plan))
+            report = with_seams(report, plan, part)
             # The report first: the film's own finalize event means that everything is there.
             self.objects.write(plan.report_uri, report.to_json().encode())
             self.objects.finish(part, plan.output_uri)

@@ -43,6 +43,8 @@ def objection(plan: StitchPlan) -> str | None:
     """Give the first reason why the Transcoder API cannot make this film, in words; None when it can."""
     if plan.compression is Compression.LOSSLESS:
         return "it encodes everything anew, and nothing may be lost"
+    if plan.fail_on_seams:
+        return "bad joins are to be errors, and nobody looks at the joins of its films"
     if plan.has_fades:
         return "it sets whole clips one behind the other, and fades were asked for"
     if parse_uri(plan.output_uri).name.count("/") == 0:

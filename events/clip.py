@@ -53,6 +53,16 @@ class Join(WireModel):
     at_ms: int = Field(ge=0)
     #: How much later (positive) or earlier its sound plays than in the clip itself, in microseconds; None if unknown.
     skew_us: int | None = None
+    #: How many frames right next to it are black, on both sides together; None, here and below, where nobody looked.
+    black_frames: int | None = Field(default=None, ge=0)
+    #: How many frames right next to it do not move, on both sides together.
+    frozen_frames: int | None = Field(default=None, ge=0)
+    #: How many of the clip's first frames show once more what the last frame before them showed.
+    repeated_frames: int | None = Field(default=None, ge=0)
+    #: By how much the mean colour changes, in levels of 255.
+    colour_jump: int | None = Field(default=None, ge=0, le=255)
+    #: By how much the sound becomes louder, or quieter where negative, in hundredths of a decibel.
+    loudness_step_centi_db: int | None = None
 
 
 class StitchReport(WireModel):
@@ -72,4 +82,8 @@ class StitchReport(WireModel):
     encoded_frame_count: int | None = Field(default=None, ge=0)
     #: The encoder that made them, such as `libx264`; None when nothing was encoded.
     encoder: str | None = None
+    #: How many times the work was stopped and taken up again; None where it never was.
+    resumed_count: int | None = Field(default=None, ge=1)
+    #: How many of the frames to be encoded were found done when it was taken up the last time.
+    resumed_from: int | None = Field(default=None, ge=0)
     warnings: list[str] = Field(default_factory=list)

@@ -113,6 +113,8 @@ class StitchPlan(WireModel):
     #: How each clip becomes the next, and how long that takes; a cut takes no time.
     transition: Transition = Transition.CUT
     transition_ms: int = Field(default=TRANSITION_MS_USUAL, ge=TRANSITION_MS_MIN, le=TRANSITION_MS_MAX)
+    #: Whether a join that is worth a warning is an error instead.
+    fail_on_seams: bool = False
     #: The only engine that may make it; None for the cheapest that can.
     engine: Engine | None = None
     #: When its job has failed; None where nothing says.

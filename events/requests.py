@@ -54,6 +54,15 @@ class OnSegmentFailure(StrEnum):
     SKIP = "skip"
 
 
+class Seams(StrEnum):
+    """What a job does about joins that people would notice."""
+
+    #: They are in the report, and warnings say so.
+    WARN = "warn"
+    #: There is no film.
+    FAIL = "fail"
+
+
 class Resolution(StrEnum):
     """Length of the short side: 720, 1080 or 2160 pixels."""
 
@@ -119,6 +128,7 @@ class _Request(WireModel):
     #: How each clip becomes the next, and how long that takes: at most half of the shortest clip.
     transition: Transition = Transition.CUT
     transition_ms: _TransitionMs = TRANSITION_MS_USUAL
+    seams: Seams = Seams.WARN
     #: The only engine that may make the film; None for the cheapest that can.
     engine: Engine | None = None
 
@@ -224,6 +234,7 @@ class Settings(WireModel):
     compression: Compression = Compression.OPTIMIZED
     transition: Transition = Transition.CUT
     transition_ms: _TransitionMs = TRANSITION_MS_USUAL
+    seams: Seams = Seams.WARN
     engine: Engine | None = None
     output_path: str | None = None
 

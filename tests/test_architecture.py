@@ -27,6 +27,7 @@ MAY_IMPORT = {
         "media/last_frame.py",
         "media/probe_av.py",
         "media/seam.py",
+        "media/seam_look.py",
         "embedded/doctor.py",
     },
     "numpy": {"media/"},
@@ -39,6 +40,7 @@ MAY_IMPORT = {
     "functions_framework": {"main.py"},
     "cloudevents": {"main.py", "doors/incoming.py", "doors/receive.py"},
     "flask": {"main.py", "doors/callables.py"},
+    "werkzeug": {"doors/receive.py"},
     "firebase_admin": {"doors/callables.py"},
     "firebase_functions": {"doors/callables.py"},
     # Google's clients: one outside system a family of files. What they share is translated in google_errors.py.

@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from events.errors import StitchFailed
 from events.names import parse_uri
 from events.plan import Compression, StitchPlan, Transition
-from events.requests import Settings
+from events.requests import Seams, Settings
 from pipeline.plan import build_plan
 from pipeline.records import SegmentState, StitchWork
 from tests.unit.documents import J, S, a_job, a_segment, clip_of
 
 SETTINGS = Settings(
-    title="The keeper", compression=Compression.SMALL, transition=Transition.CROSSFADE, transition_ms=700
+    title="The keeper",
+    compression=Compression.SMALL,
+    transition=Transition.CROSSFADE,
+    transition_ms=700,
+    seams=Seams.FAIL,
 )
 JOB = a_job(J.STITCHING, settings=SETTINGS.to_json(), stitch=StitchWork(attempt=2, tries=1, claimed=True))
 
@@ -39,6 +43,8 @@ def test_a_plan_says_what_the_film_shall_be_and_puts_each_attempt_beside_the_oth
 
     assert (plan.title, plan.compression, plan.attempt) == ("The keeper", Compression.SMALL, 2)
     assert (plan.transition, plan.transition_ms) == (Transition.CROSSFADE, 700)
+    assert plan.fail_on_seams
+    assert plan.created_at == JOB.created_at
     assert parse_uri(plan.output_uri).name == "jobs/job_abc123/output/2/film.mp4"
     assert parse_uri(plan.report_uri).name == "jobs/job_abc123/stitch/2/report.json"
 
