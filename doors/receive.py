@@ -1,6 +1,7 @@
 """What becomes of a delivery: handled, delivered again, or kept as a dead letter with its reason. Nothing is dropped.
 
-A retryable error is raised: functions-framework answers 500, and the trigger delivers the event again, after a wait.
+A retryable error is answered with 503, which leaves no stack trace in the log: it is business as usual, and the trigger
+delivers the event again, after a wait. A mistake of ours is raised as it is, so that it is seen.
 A permanent one is recorded and acknowledged, because delivering it again would change nothing. An event that fails for
 too long, cannot be read or is too old becomes a dead letter; the sweep mends what it was about.
 """
@@ -13,9 +14,10 @@ from datetime import datetime
 from typing import Protocol
 
 from cloudevents.http import CloudEvent
+from werkzeug.exceptions import ServiceUnavailable
 
 from doors.incoming import Incoming, raw, unwrap
-from events.errors import BadMessage, PipelineError, Unavailable
+from events.errors import BadMessage, PipelineError
 from events.messages import Topic
 from functions.services import Services
 from pipeline.limits import EVENT_LONGEST
@@ -63,12 +65,6 @@ class Failures(Protocol):
         ...
 
 
-class TooEarly(Unavailable):
-    """A message came before its time; the trigger delivers it again."""
-
-    code = "too_early"
-
-
 class Receiver:
     """Takes deliveries for one function instance.
 
@@ -98,8 +94,15 @@ class Receiver:
         """Take one event.
 
         Raises:
-            Exception: it should be delivered again; nothing is lost.
+            ServiceUnavailable: it should be delivered again; nothing is lost.
+            Exception: the same, by a mistake of ours.
         """
+        try:
+            self._take(event, topic, handle)
+        except PipelineError as exc:
+            raise ServiceUnavailable(exc.message) from exc
+
+    def _take(self, event: CloudEvent, topic: Topic, handle: Handle) -> None:
         try:
             incoming = unwrap(event, topic)
         except BadMessage as exc:
@@ -109,7 +112,7 @@ class Receiver:
         if self._has_expired(incoming):
             return
         if self._too_early(dict(incoming.attributes), self._services.clock.now()) is not None:
-            raise TooEarly(f"take a {topic} message: it is not due before {incoming.attributes.get('notBefore')}")
+            raise ServiceUnavailable(f"it is not due before {incoming.attributes.get('notBefore')}")
         try:
             handle(self._services, Delivery(topic, incoming.body))
         except Exception as exc:

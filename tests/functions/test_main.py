@@ -252,14 +252,14 @@ def test_a_letter_keeps_what_was_published_byte_for_byte(
     assert ledger.letters[0][1] == '{"jobId": "été 夏 🌊"}'
 
 
-def test_an_error_that_may_pass_is_answered_with_500_so_that_the_event_comes_again(
+def test_an_error_that_may_pass_is_answered_with_503_so_that_the_event_comes_again(
     world: World, door: Callable[[str], Any], ledger: Ledger
 ) -> None:
     job_id = world.create_paid(1)
     world.services.jobs.refusals = deque([Unavailable("the store did not answer")])
     client = door("on_requested")
 
-    assert binary(client, PUBLISHED, published(Requested(job_id=job_id))) == 500
+    assert binary(client, PUBLISHED, published(Requested(job_id=job_id))) == 503
     assert world.job(job_id).state == "queued"
     assert ledger.letters == []
     assert binary(client, PUBLISHED, published(Requested(job_id=job_id))) == 200
@@ -276,7 +276,7 @@ def test_what_fails_again_and_again_becomes_a_dead_letter_with_the_last_reason(
 
     answers = [binary(client, PUBLISHED, event) for _ in range(ATTEMPTS_MAX)]
 
-    assert answers == [500] * (ATTEMPTS_MAX - 1) + [200]
+    assert answers == [503] * (ATTEMPTS_MAX - 1) + [200]
     assert ledger.letters == [
         ("requested", Requested(job_id=job_id).to_json(), f"unavailable: no answer, {ATTEMPTS_MAX - 1}", ATTEMPTS_MAX)
     ]
@@ -289,7 +289,7 @@ def test_an_event_is_let_go_only_when_its_letter_is_kept(
     ledger.errors.append(Unavailable("Pub/Sub did not answer"))
     client = door("on_requested")
 
-    assert binary(client, PUBLISHED, published("not JSON")) == 500
+    assert binary(client, PUBLISHED, published("not JSON")) == 503
     assert binary(client, PUBLISHED, published("not JSON")) == 200
     assert len(ledger.letters) == 1
 
@@ -301,7 +301,7 @@ def test_a_failure_that_cannot_even_be_counted_is_delivered_again(
     world.services.jobs.refusals = deque([Unavailable("the store did not answer")])
     ledger.errors.append(Unavailable("the store did not answer"))
 
-    assert binary(door("on_requested"), PUBLISHED, published(Requested(job_id=job_id))) == 500
+    assert binary(door("on_requested"), PUBLISHED, published(Requested(job_id=job_id))) == 503
     assert ledger.letters == []
 
 
@@ -312,7 +312,7 @@ def test_a_message_that_comes_too_early_comes_again_and_is_no_failure(
     event = published(Requested(job_id=job_id), notBefore="2026-01-01T12:00:30.000Z")
     client = door("on_requested")
 
-    assert binary(client, PUBLISHED, event) == 500
+    assert binary(client, PUBLISHED, event) == 503
     assert (world.job(job_id).state, ledger.letters, ledger.failed) == ("queued", [], {})
     world.clock.at += timedelta(seconds=30)
     assert binary(client, PUBLISHED, event) == 200
