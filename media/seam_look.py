@@ -206,7 +206,9 @@ def _levels(opened: InputContainer, at: Fraction) -> tuple[int | None, int | Non
     """Measure the level of the sound before and after a moment, in hundredths of a decibel of full scale."""
     stream = opened.streams.audio[0]
     assert stream.time_base is not None
-    opened.seek(int(max(0, at - SOUND_SECONDS - Fraction(1, 10)) / stream.time_base), stream=stream, backward=True)
+    opened.seek(
+        int(max(Fraction(0), at - SOUND_SECONDS - Fraction(1, 10)) / stream.time_base), stream=stream, backward=True
+    )
     resampler = av.AudioResampler(format="fltp")
     sides = (_Loudness(at - SOUND_SECONDS, at - _EDGE_SECONDS), _Loudness(at + _EDGE_SECONDS, at + SOUND_SECONDS))
     for decoded in opened.decode(stream):
