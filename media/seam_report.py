@@ -123,9 +123,10 @@ def _faults(look: SeamLook) -> Iterator[str]:
         yield f"{_count(black, 'black frame')} next to it"
     if look.repeated:
         yield f"the clip begins with {_count(look.repeated, 'frame')} that the one before has shown already"
-    if look.still_before == look.frames_before and look.still_after < look.frames_after:
+    # A picture that hardly moves on either side is a quiet scene, or a card; only a stop or a start is noticed.
+    if look.still_before == look.frames_before and not look.still_after:
         yield "the picture stands still before it"
-    if look.still_after == look.frames_after and look.still_before < look.frames_before:
+    if look.still_after == look.frames_after and not look.still_before:
         yield "the picture stands still after it"
     if look.is_one_scene and look.colour_jump > COLOUR_JUMP_MAX:
         yield f"the colours jump by {look.colour_jump} of 255 levels within one scene"

@@ -138,6 +138,13 @@ def test_two_stills_in_a_row_are_meant(filmed: Filmed) -> None:
     assert seen(film).still_before == seen(film).still_after == FRAMES
 
 
+def test_a_quiet_picture_next_to_one_that_hardly_moves_is_left_in_peace(filmed: Filmed) -> None:
+    film = filmed([scene(0)] * 12, [*[scene(9)] * 4, *frames(10)])
+
+    assert told(film) == []
+    assert seen(film).still_after == 4
+
+
 def test_colours_that_jump_within_a_scene_are_told(filmed: Filmed) -> None:
     film = filmed(frames(0), frames(18, chroma=142))
 
