@@ -16,6 +16,7 @@ from adapters.gcs import CloudObjectStore
 from adapters.gcs_client import storage_client
 from adapters.gcs_upload_urls import UploadUrls, by_service_account, by_throwaway_key
 from adapters.given_clip import GivenClipGenerator
+from adapters.loading import loading
 from adapters.omni import OmniGenerator
 from adapters.pubsub import PubSubBus
 from adapters.pubsub_dead_letters import DeadLetters
@@ -61,7 +62,8 @@ def open_cloud(config: CloudConfig, documents: Callable[[], firestore.Client] | 
 
     @cache
     def database() -> firestore.Client:
-        from google.cloud import firestore
+        with loading("google.cloud.firestore"):
+            from google.cloud import firestore
 
         return firestore.Client(project=config.project, database=config.firestore_database)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from adapters.loading import loading
 from events.errors import NotAllowed, Unavailable
 
 if TYPE_CHECKING:
@@ -87,9 +88,10 @@ def asking(doing: str) -> Iterator[None]:
         NotAllowed: there are no credentials; nothing was sent.
         Unavailable: anything that leaves open whether it was done: 5xx, no connection, no answer, an unreadable one.
     """
-    import httpx
-    from google.auth import exceptions as auth
-    from google.genai import errors
+    with loading("google.genai"):
+        import httpx
+        from google.auth import exceptions as auth
+        from google.genai import errors
 
     try:
         yield
@@ -111,8 +113,9 @@ def asking(doing: str) -> Iterator[None]:
 @contextmanager
 def asking_interactions(doing: str) -> Iterator[None]:
     """Translate what a call of the SDK's Interactions half raises, which has errors of its own; see `asking`."""
-    # Loading it takes half a second more, which Veo need not pay for.
-    from google.genai import _interactions as interactions
+    # Loading it takes half as long again, which Veo need not pay for.
+    with loading("google.genai._interactions"):
+        from google.genai import _interactions as interactions
 
     with asking(doing):
         try:
