@@ -18,19 +18,21 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from events.errors import BadMessage, PipelineError
 from events.plan import StitchPlan
-from gpu_job.clips import ClipFailed
+from gpu_job.chunks import Share
 from gpu_job.exits import BAD_INPUT, DONE, STOPPED, USAGE, error_of, exit_code_of
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.ffmpeg_choice import choose_ffmpeg
 from gpu_job.objects import DiskObjects, Objects
 from gpu_job.reporter import Reporter
 from gpu_job.stitch import Tools, stitch
+from gpu_job.tasks import ClipFailed
 
 if TYPE_CHECKING:
     from gpu_job.cloud_objects import CloudObjects
@@ -73,13 +75,16 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     segment_index = None
     try:
         objects: Objects
+        worker = _Worker()
         if options.objects == CLOUD:
-            objects, reporter, nothing_to_do = _on_cloud(options.plan)
+            objects, reporter, worker, nothing_to_do = _on_cloud(options.plan)
             if nothing_to_do is not None:
                 return nothing_to_do
         else:
             objects = DiskObjects(Path(options.objects))
-        reporter.result(stitch(_read_plan(options.plan, objects), _tools(options, objects, reporter)))
+        report = stitch(_read_plan(options.plan, objects), _tools(options, objects, reporter, worker))
+        if report:
+            reporter.result(report)
     except ClipFailed as exc:
         error, segment_index = exc.error, exc.segment_index
     except PipelineError as exc:
@@ -97,19 +102,30 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     return exit_code_of(error)
 
 
-def _on_cloud(plan_uri: str) -> tuple[CloudObjects, CloudReporter, int | None]:
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """Who we are among the workers on a plan."""
+
+    share: Share = field(default_factory=Share)
+    owner: str | None = None
+
+
+def _on_cloud(plan_uri: str) -> tuple[CloudObjects, CloudReporter, _Worker, int | None]:
     """Open Cloud Storage; the number is the exit code where there is nothing to do."""
     # Imported only here: the embedded mode starts without it, and is installed without Google's libraries.
     from gpu_job.cloud_task import open_cloud
 
     objects, reporter, task = open_cloud(plan_uri, os.environ, sys.stdout)
-    if task.index != 0:
-        reporter.note(f"task {task.index} has nothing to do: task 0 makes the film")
-        return objects, reporter, DONE
+    # A task that runs again was killed before: Cloud Run never has two tries of one task at a time.
+    owner = f"{task.execution}/{task.index}" if task.execution else None
+    worker = _Worker(Share(task.index, task.count), owner)
+    if task.index >= task.count:
+        reporter.note(f"task {task.index} has nothing to do: there are {task.count} of them, counted from 0")
+        return objects, reporter, worker, DONE
     if (failure := reporter.final_failure()) is not None:
         reporter.note(f"an earlier try has failed for good: {failure.get('message')}")
-        return objects, reporter, BAD_INPUT
-    return objects, reporter, None
+        return objects, reporter, worker, BAD_INPUT
+    return objects, reporter, worker, None
 
 
 def _read_plan(place: str, objects: Objects) -> StitchPlan:
@@ -124,7 +140,7 @@ def _read_plan(place: str, objects: Objects) -> StitchPlan:
         raise BadMessage(f"read the plan {place}: {exc.strerror}") from exc
 
 
-def _tools(options: argparse.Namespace, objects: Objects, reporter: Reporter) -> Tools:
+def _tools(options: argparse.Namespace, objects: Objects, reporter: Reporter, worker: _Worker) -> Tools:
     return Tools(
         objects=objects,
         reporter=reporter,
@@ -132,6 +148,10 @@ def _tools(options: argparse.Namespace, objects: Objects, reporter: Reporter) ->
         work=options.work,
         stall_seconds=options.stall_seconds,
         expects_card=options.expect_gpu,
+        share=worker.share,
+        owner=worker.owner,
+        lease_seconds=options.lease_seconds,
+        processes=options.processes,
     )
 
 
@@ -169,6 +189,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ffmpeg", help="FFmpeg program; else LONGREEL_FFMPEG, else the one that pip installed")
     parser.add_argument(
         "--stall-seconds", type=float, default=300, help="stop FFmpeg after so long without progress (default 300)"
+    )
+    parser.add_argument(
+        "--lease-seconds", type=float, default=30, help="take another worker for dead after so long (default 30)"
+    )
+    parser.add_argument(
+        "--processes", type=int, help="how many FFmpegs work at a time (default: one a processor, as memory allows)"
     )
     parser.add_argument("--expect-gpu", action="store_true", help="warn in the report where the card could not be used")
     parser.add_argument(

@@ -1,26 +1,25 @@
-"""The film's clips on their way in: fetched, and the odd ones encoded.
+"""What of a plan's clips is encoded, as tasks; and the film's parts, made of what the tasks have made.
 
-One after another: an encoder uses all cores anyway, and memory stays bounded.
+The picture of an odd clip is cut into chunks, its sound is one piece of its own: nothing but the index joins them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from events.errors import BadMedia, PipelineError, PreconditionFailed
-from events.plan import StitchPlan
-from gpu_job.ffmpeg import Encoded, FFmpeg
-from gpu_job.objects import Objects
-from media.encoder import ClipEncode, count_args, encode_args, encoders_for
-from media.mp4_index import read_movie
-from media.reader import FileReader
+from events.errors import BadMedia
+from events.plan import PlannedClip, StitchPlan
+from gpu_job.chunks import chunk_frames, chunks_of
+from gpu_job.inputs import Inputs
+from gpu_job.manifest import Manifest
+from gpu_job.tasks import ClipFailed, EncodeTask, digest_of
+from media.encoder import ClipEncode, chunk_args, sound_args
 from media.target import colour_of, frames_kept, has_square_pixels
 from media.treatment import Target, Treatment
-from media.trim import nearest_cut
 
 #: How much of its length a clip may lack whose container tells the length only roughly; all others may lack none.
 _ROUGH_SHARE = Fraction(1, 10)
@@ -28,210 +27,187 @@ _ROUGH_SHARE = Fraction(1, 10)
 #: Containers whose index counts the frames.
 _EXACT_CONTAINERS = frozenset({"mp4", "mov"})
 
+#: Containers whose index leads to a key frame before any time, so that a chunk need not be read from the clip's start.
+_SEEKABLE_CONTAINERS = frozenset({"mp4", "mov", "matroska", "webm"})
 
 #: Longest clip whose headers do not tell its length: a bound on what a file with broken time stamps costs.
 UNKNOWN_LENGTH_MAX_SECONDS = 4 * 3600
 
-#: Hears a share of the work, 0 to 1, and what is at work.
-OnShare = Callable[[float, str], None]
+#: Counts the frames of a clip: its number in the plan, what is known of it, what to call it.
+Count = Callable[[int, ClipEncode, str], int]
 
 
-class ClipFailed(Exception):
-    """One clip is the reason why there is no film."""
+@dataclass(frozen=True, slots=True)
+class ClipTasks:
+    """How one clip is made anew."""
 
-    def __init__(self, segment_index: int, error: PipelineError) -> None:
-        super().__init__(error.message)
-        #: Of the plan's segment, so that the caller can skip it where the job allows.
-        self.segment_index = segment_index
-        self.error = error
+    index: int
+    #: How many frames it should get.
+    frame_count: int
+    #: Its chunks in order; none where the picture is copied.
+    pictures: tuple[EncodeTask, ...]
+    #: None for a film without sound.
+    sound: EncodeTask | None
+
+    @property
+    def tasks(self) -> tuple[EncodeTask, ...]:
+        """Give its tasks in order."""
+        return (*self.pictures, self.sound) if self.sound else self.pictures
 
 
 @dataclass
-class Pieces:
-    """What the film is spliced of, in order."""
-
-    paths: list[Path] = field(default_factory=list)
-    #: How much of each is shown, to the nearest clean cut; None for all of it.
-    keep_ms: list[int | None] = field(default_factory=list)
-    #: How many frames each shows.
-    frame_counts: list[int] = field(default_factory=list)
-    #: Indexes of clips whose picture was encoded.
-    encoded: list[int] = field(default_factory=list)
-    #: What people should know: why clips were encoded, what was odd about them.
-    warnings: list[str] = field(default_factory=list)
-    #: The encoder that was used, if any.
-    encoder: str | None = None
-
-
-def fetch_clips(plan: StitchPlan, objects: Objects, folder: Path, on_share: OnShare) -> list[Path]:
-    """Give a local file for every clip of the plan, in its order.
-
-    Raises:
-        ClipFailed: a clip is missing, or is not the one that was probed.
-    """
-    paths = []
-    for index, clip in enumerate(plan.clips):
-        on_share(index / len(plan.clips), "Fetching clips…")
-        try:
-            path = objects.fetch(clip.uri, clip.generation, folder)
-            found = path.stat().st_size
-            if found != clip.facts.size_bytes:
-                raise PreconditionFailed(
-                    f"fetch {clip.uri}: it has {found} bytes, not the {clip.facts.size_bytes} that were planned"
-                )
-        except PipelineError as exc:
-            raise ClipFailed(clip.segment_index, exc) from exc
-        paths.append(path)
-    return paths
-
-
-class ClipWork:
-    """Encodes the odd clips of one plan.
+class FilmTasks:
+    """All that is encoded for a film.
 
     Args:
         plan: the clips.
         target: what they become.
-        ffmpeg: gives the program when the first clip needs it; a film of copies needs none.
-        stall_seconds: how long FFmpeg may make no progress.
-        on_note: hears what operators may want to know, such as why a faster encoder is not used.
-        expects_card: whether a card is paid for, so that people are told where it is of no use.
-    """
-
-    def __init__(
-        self,
-        plan: StitchPlan,
-        target: Target,
-        ffmpeg: Callable[[], FFmpeg],
-        *,
-        stall_seconds: float,
-        on_note: Callable[[str], None],
-        expects_card: bool = False,
-    ) -> None:
-        self._plan = plan
-        self._target = target
-        self._ffmpeg = ffmpeg
-        self._stall_seconds = stall_seconds
-        self._note = on_note
-        self._expects_card = expects_card
-        self._pieces = Pieces()
-
-    def run(self, sources: Sequence[Path], folder: Path, on_share: OnShare) -> Pieces:
-        """Give the pieces of the film, encoding into `folder` what needs it.
-
-        Args:
-            sources: a local file for each clip of the plan.
-            folder: for the encoded clips.
-            on_share: hears how much of the work is done, and what is at work.
-
-        Raises:
-            ClipFailed: a clip cannot be decoded.
-            PipelineError: FFmpeg is missing, hangs or was killed, or the disk is full.
-        """
-        todo = sum(t.frame_count for t in self._target.clips if t.treatment is not Treatment.COPY)
-        done = 0
-        for index, (clip, treated, source) in enumerate(
-            zip(self._plan.clips, self._target.clips, sources, strict=True)
-        ):
-            message = f"Encoding clip {index + 1} of {len(sources)}…"
-            try:
-                if treated.treatment is Treatment.COPY:
-                    self._add(source, treated.frame_count, clip.keep_ms)
-                    continue
-                self._make(index, source, folder, partial(_shared, on_share, done, todo, message))
-            except BadMedia as exc:
-                raise ClipFailed(clip.segment_index, exc) from exc
-            done += treated.frame_count
-        return self._pieces
-
-    def _make(self, index: int, source: Path, folder: Path, on_frames: Callable[[int], None]) -> None:
-        """Make one clip anew and note what came out."""
-        clip, treated = self._plan.clips[index], self._target.clips[index]
-        name = f"clip {clip.segment_index + 1} ({clip.uri})"
-        work = ClipEncode(
-            facts=clip.facts,
-            source=source.absolute(),
-            output=folder / f"encoded-{index}.mp4",
-            treatment=treated.treatment,
-            frame_count=treated.frame_count,
-            colour=colour_of(clip.facts),
-            square_pixels=has_square_pixels(clip.facts),
-        )
-        if not clip.facts.duration_ms:
-            work = self._counted(work, name, clip.keep_ms)
-        made = self._run(encode_args(work, self._target, self._encoder()), name, on_frames)
-        if _breaks_off(work, made.frame_count, name):
-            work = replace(work, frame_count=made.frame_count)
-            made = self._run(encode_args(work, self._target, self._encoder()), name, on_frames)
-        self._record(index, work, made)
-
-    def _counted(self, work: ClipEncode, name: str, keep_ms: int | None) -> ClipEncode:
-        """Count the frames of a clip whose headers do not tell its length, as those of a live recording do not."""
-        rate = self._target.picture.frame_rate
-        most = int(rate * UNKNOWN_LENGTH_MAX_SECONDS)
-        capped = replace(work, frame_count=frames_kept(most, keep_ms, rate))
-        made = self._run(count_args(capped, rate), name, lambda _: None)
-        if not made.frame_count:
-            raise BadMedia(f"decode {name}: there is no picture in it")
-        return replace(work, frame_count=made.frame_count)
-
-    def _run(self, args: list[str], name: str, on_frames: Callable[[int], None]) -> Encoded:
-        return self._ffmpeg().encode(args, name, on_frames=on_frames, stall_seconds=self._stall_seconds)
-
-    def _encoder(self) -> str:
-        """Give the fastest encoder that works here, chosen once; says why faster ones do not."""
-        if self._pieces.encoder is None:
-            *faster, last = encoders_for(self._target)
-            self._pieces.encoder = next((encoder for encoder in faster if self._works(encoder)), last)
-        return self._pieces.encoder
-
-    def _works(self, encoder: str) -> bool:
-        problem = self._ffmpeg().encoder_problem(encoder, self._target)
-        if problem:
-            self._note(f"{encoder} is not used: {problem}")
-            if self._expects_card:
-                # People need FFmpeg's own words; where the program lies is for the log.
-                why = problem.rpartition("] ")[2]
-                self._pieces.warnings.append(f"The film was encoded without its card ({encoder}: {why}).")
-        return problem is None
-
-    def _add(self, path: Path, frame_count: int, keep_ms: int | None) -> None:
-        self._pieces.paths.append(path)
-        self._pieces.keep_ms.append(keep_ms)
-        self._pieces.frame_counts.append(frame_count if keep_ms is None else _shown_frames(path, keep_ms))
-
-    def _record(self, index: int, work: ClipEncode, made: Encoded) -> None:
-        clip, treated = self._plan.clips[index], self._target.clips[index]
-        # An encoded picture was made no longer than it is shown; one that is copied is cut when it is joined.
-        encoded = treated.treatment is Treatment.ENCODE
-        self._add(work.output, made.frame_count, None if encoded else clip.keep_ms)
-        what = "its sound" if treated.treatment is Treatment.SOUND else "it"
-        if encoded:
-            self._pieces.encoded.append(index)
-        said = f"clip {clip.segment_index + 1}: {what} was encoded: {'; '.join(treated.reasons)}"
-        self._pieces.warnings.append(said)
-        if made.complaints:
-            self._pieces.warnings.append(f"clip {clip.segment_index + 1}: parts are damaged: {made.complaints[-1]}")
-
-
-def _shown_frames(path: Path, keep_ms: int) -> int:
-    with FileReader(path) as reader:
-        return nearest_cut(read_movie(reader, path.name).video, keep_ms).frame_count
-
-
-def _shared(on_share: OnShare, done: int, todo: int, message: str, frames: int) -> None:
-    on_share((done + frames) / max(1, todo), message)
-
-
-def _breaks_off(work: ClipEncode, made_count: int, name: str) -> bool:
-    """Tell whether a clip turned out shorter than its headers say, within reason.
+        inputs: their files, asked for only when something is made of them.
+        count: for clips whose headers tell no length.
 
     Raises:
-        BadMedia: so much shorter that it must be broken.
+        ClipFailed: there is no picture in a clip.
     """
-    missing = work.frame_count - made_count
-    if missing <= 0:
-        return False
-    allowed = 0 if work.facts.container in _EXACT_CONTAINERS else work.frame_count * _ROUGH_SHARE
-    if missing > allowed or not made_count:
-        raise BadMedia(f"decode {name}: its picture breaks off after {made_count} of {work.frame_count} frames")
-    return True
+
+    plan: StitchPlan
+    target: Target
+    inputs: Inputs
+    count: Count
+    #: One for each clip that is not copied, by its number in the plan.
+    clips: dict[int, ClipTasks] = field(init=False)
+
+    def __post_init__(self) -> None:
+        works = {
+            index: self._work(index)
+            for index, treated in enumerate(self.target.clips)
+            if treated.treatment is not Treatment.COPY
+        }
+        encoded = {index: work for index, work in works.items() if self._is_encoded(index)}
+        most = chunk_frames(self.target, sum(work.frame_count for work in encoded.values()))
+        self.clips = {index: self._tasks(index, work, most) for index, work in works.items()}
+
+    @property
+    def tasks(self) -> list[EncodeTask]:
+        """Give every task, in the film's order."""
+        return [task for clip in self.clips.values() for task in clip.tasks]
+
+    def missing_sound(self, index: int, done: Mapping[str, Manifest]) -> EncodeTask | None:
+        """Give the task of a sound as long as a clip's picture really is; None where its sound fits.
+
+        Raises:
+            ClipFailed: the picture is so much shorter than its headers say that the clip must be broken.
+        """
+        clip = self.clips[index]
+        made = self.made_frames(index, done)
+        if not clip.pictures or not clip.sound or made == clip.frame_count:
+            return None
+        return self._sound_task(index, replace(self._bare(index), frame_count=made))
+
+    def made_frames(self, index: int, done: Mapping[str, Manifest]) -> int:
+        """Give how many frames of a clip's picture were made.
+
+        Raises:
+            ClipFailed: as `missing_sound`.
+        """
+        clip, planned = self.clips[index], self.plan.clips[index]
+        counts = [done[task.name].frame_count for task in clip.pictures]
+        short = next((number for number, task in enumerate(clip.pictures) if counts[number] < task.frame_count), None)
+        if short is None:
+            return sum(counts)
+        made = sum(counts[: short + 1])
+        missing = clip.frame_count - made
+        allowed = 0 if planned.facts.container in _EXACT_CONTAINERS else clip.frame_count * _ROUGH_SHARE
+        if missing > allowed or not made or any(counts[short + 1 :]):
+            text = f"decode {self.label(index)}: its picture breaks off after {made} of {clip.frame_count} frames"
+            raise ClipFailed(planned.segment_index, BadMedia(text))
+        return made
+
+    def label(self, index: int) -> str:
+        """Give what people call a clip."""
+        clip = self.plan.clips[index]
+        return f"clip {clip.segment_index + 1} ({clip.uri})"
+
+    def _is_encoded(self, index: int) -> bool:
+        return self.target.clips[index].treatment is Treatment.ENCODE
+
+    def _bare(self, index: int) -> ClipEncode:
+        """Say what is known of a clip without its file."""
+        facts = self.plan.clips[index].facts
+        frame_count = self.target.clips[index].frame_count
+        return ClipEncode(facts, Path("/"), frame_count, colour_of(facts), has_square_pixels(facts))
+
+    def _work(self, index: int) -> ClipEncode:
+        clip, work = self.plan.clips[index], self._bare(index)
+        if clip.facts.duration_ms or not self._is_encoded(index):
+            return work
+        rate = self.target.picture.frame_rate
+        capped = replace(work, frame_count=frames_kept(int(rate * UNKNOWN_LENGTH_MAX_SECONDS), clip.keep_ms, rate))
+        return replace(work, frame_count=self.count(index, capped, self.label(index)))
+
+    def _tasks(self, index: int, work: ClipEncode, most: int) -> ClipTasks:
+        pictures: tuple[EncodeTask, ...] = ()
+        if self._is_encoded(index):
+            chunks = chunks_of(work.frame_count, most, has_index=_has_index(self.plan.clips[index]))
+            pictures = tuple(self._chunk_task(index, work, number, frames) for number, frames in enumerate(chunks))
+        sound = self._sound_task(index, work) if self.target.sound else None
+        return ClipTasks(index, work.frame_count, pictures, sound)
+
+    def _chunk_task(self, index: int, work: ClipEncode, number: int, frames: range) -> EncodeTask:
+        clip = self.plan.clips[index]
+        seek = _has_index(clip) and number > 0
+
+        def args(output: Path, encoder: str, *, seek: bool) -> list[str]:
+            there = replace(work, source=self.inputs.path(index))
+            return chunk_args(there, self.target, frames, output, encoder, seek=seek)
+
+        return EncodeTask(
+            name=f"clip-{index}-chunk-{number:05}",
+            label=self.label(index),
+            segment_index=clip.segment_index,
+            frame_count=len(frames),
+            args=partial(args, seek=seek),
+            digest=self._digest(index, work, "picture", frames.start, frames.stop),
+            careful_args=partial(args, seek=False) if seek else None,
+            skipped_frames=frames.start,
+        )
+
+    def _sound_task(self, index: int, work: ClipEncode) -> EncodeTask:
+        def args(output: Path, encoder: str) -> list[str]:
+            del encoder
+            return sound_args(replace(work, source=self.inputs.path(index)), self.target, output)
+
+        return EncodeTask(
+            name=f"clip-{index}-sound-{work.frame_count}",
+            label=f"the sound of {self.label(index)}",
+            segment_index=self.plan.clips[index].segment_index,
+            frame_count=0,
+            args=args,
+            digest=self._digest(index, work, "sound", 0, work.frame_count),
+        )
+
+    def _digest(self, index: int, work: ClipEncode, what: str, start: int, end: int) -> str:
+        clip, target = self.plan.clips[index], self.target
+        source = (clip.uri, clip.generation, clip.facts.to_json(), work.colour, work.square_pixels)
+        return digest_of(what, *source, target.picture, target.sound, target.quality, target.fit.value, start, end)
+
+
+def _has_index(clip: PlannedClip) -> bool:
+    in_fragments = any("fragmented" in obstacle for obstacle in clip.facts.obstacles)
+    return clip.facts.container in _SEEKABLE_CONTAINERS and clip.facts.duration_ms > 0 and not in_fragments
+
+
+def warnings_of(tasks: FilmTasks, done: Mapping[str, Manifest]) -> list[str]:
+    """Say what people should know: why clips were encoded, and what was odd about them."""
+    said = []
+    for index, clip in tasks.clips.items():
+        number, treated = tasks.plan.clips[index].segment_index + 1, tasks.target.clips[index]
+        what = "it" if clip.pictures else "its sound"
+        said.append(f"clip {number}: {what} was encoded: {'; '.join(treated.reasons)}")
+        complaints = _complaints(clip, done)
+        if complaints:
+            said.append(f"clip {number}: parts are damaged: {complaints[-1]}")
+    return said
+
+
+def _complaints(clip: ClipTasks, done: Mapping[str, Manifest]) -> Sequence[str]:
+    return [complaint for task in clip.tasks if task.name in done for complaint in done[task.name].complaints]

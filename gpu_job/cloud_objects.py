@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from events.errors import NotFound, PreconditionFailed
+from gpu_job.leases import take_lease
+from gpu_job.objects import Lease
+from pipeline.object_port import ObjectInfo
 
 if TYPE_CHECKING:
     from adapters.gcs import CloudObjectStore
@@ -24,6 +27,20 @@ class CloudObjects:
 
     def __init__(self, store: CloudObjectStore) -> None:
         self._store = store
+
+    @property
+    def store(self) -> CloudObjectStore:
+        """Cloud Storage."""
+        return self._store
+
+    def keep(self, path: Path, uri: str) -> ObjectInfo:
+        """Upload the file."""
+        content_type = _CONTENT_TYPES.get(Path(uri).suffix, "application/octet-stream")
+        return self._store.upload_from(path, uri, content_type)
+
+    def lease(self, uri: str, owner: str | None, seconds: float) -> Lease | None:
+        """Take the lease that an object stands for."""
+        return take_lease(self._store, uri, owner, seconds)
 
     def fetch(self, uri: str, generation: int, into: Path) -> Path:
         """Copy the object to `into`, once however often it is asked for."""
@@ -65,8 +82,7 @@ class CloudObjects:
 
     def publish(self, path: Path, uri: str) -> None:
         """Upload the file; Cloud Storage shows an object only when all of it is there."""
-        content_type = _CONTENT_TYPES.get(Path(uri).suffix, "application/octet-stream")
-        self._store.upload_from(path, uri, content_type)
+        self.keep(path, uri)
 
     def write(self, uri: str, content: bytes) -> None:
         """Write a small object, or write over it."""

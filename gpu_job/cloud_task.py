@@ -1,6 +1,6 @@
 """What a container on Cloud Run is told by its environment, and the papers that it leaves beside its plan.
 
-    progress.json   {"execution": …, "taskAttempt": 0, "percent": 40, "message": "Encoding clip 2 of 7…"}
+    progress.json   {"execution": …, "taskAttempt": 0, "percent": 40, "message": "Encoding… 2 of 7 parts are done"}
     error.json      {"execution": …, "taskAttempt": 0, "code": …, "message": …, "retryable": …, "segmentIndex": …}
 
 Source of the variables: https://cloud.google.com/run/docs/container-contract#jobs-env-vars.
@@ -32,12 +32,14 @@ class CloudTask:
 
     #: The project that everything is in.
     project: str
-    #: 0-based; only task 0 works.
+    #: 0-based; each task makes its share of what is encoded.
     index: int = 0
     #: 0-based number of this try, counted up when the platform starts the container again.
     attempt: int = 0
     #: Name of the execution; empty elsewhere than on Cloud Run.
     execution: str = ""
+    #: How many tasks the execution has.
+    count: int = 1
 
 
 def read_task(environment: Mapping[str, str]) -> CloudTask:
@@ -58,6 +60,7 @@ def read_task(environment: Mapping[str, str]) -> CloudTask:
     return CloudTask(
         project=environment["GOOGLE_CLOUD_PROJECT"],
         index=_number(environment, "CLOUD_RUN_TASK_INDEX"),
+        count=max(1, _number(environment, "CLOUD_RUN_TASK_COUNT")),
         attempt=_number(environment, "CLOUD_RUN_TASK_ATTEMPT"),
         execution=environment.get("CLOUD_RUN_EXECUTION", ""),
     )
@@ -100,7 +103,8 @@ class CloudReporter(Reporter):
 
     def _write(self, line: dict[str, Any]) -> None:
         paper = {"progress": PROGRESS, "error": ERROR}.get(line["type"])
-        if paper is not None:
+        # One bar for all: the first task's share takes about as long as any.
+        if paper is not None and (paper == ERROR or self._task.index == 0):
             self._leave(paper, line)
         super()._write({**line, "severity": "ERROR"} if line["type"] == "error" else line)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from os import getpid
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO
+from typing import IO, Final
 
 from events.errors import BadMedia, LimitExceeded, PipelineError, StitchFailed, Unavailable
 from gpu_job import tether
@@ -35,6 +35,9 @@ _LOOK_SECONDS = 30
 #: How many lines of complaint are kept, the last ones, and how long each may be.
 _COMPLAINTS_MAX = 30
 _COMPLAINT_MAX_BYTES = 500
+
+#: `code` of the error that says that FFmpeg hangs.
+STALLED: Final = "encoder_stalled"
 
 #: Complaints that are about our own order or this build of FFmpeg, never about the clip.
 _OUR_FAULT = re.compile(
@@ -61,6 +64,8 @@ class FFmpeg:
 
     def __init__(self, program: Path) -> None:
         self.program = program
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
         self.version = _version(self._look(["-version"]), program)
         self.encoders = frozenset(re.findall(r"^ [VA]\S{5} (\S+)", self._look(["-hide_banner", "-encoders"]), re.M))
         for needed in ("libx264", "aac"):
@@ -103,11 +108,23 @@ class FFmpeg:
             raise _failure(status, said, name)
         return Encoded(frames, said)
 
+    def kill(self) -> None:
+        """Kill every run that is under way, whichever thread waits for it."""
+        with self._lock:
+            for process in self._running:
+                process.kill()
+
+    def _started(self, args: Sequence[str]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            process = subprocess.Popen(
+                self._command(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            self._running.add(process)
+        return process
+
     @contextmanager
     def _process(self, args: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-        process = subprocess.Popen(
-            self._command(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        process = self._started(args)
         try:
             with process:
                 try:
@@ -117,6 +134,8 @@ class FFmpeg:
                     process.kill()
         finally:
             process.kill()
+            with self._lock:
+                self._running.discard(process)
 
     def _command(self, args: Sequence[str]) -> list[str]:
         command = [str(self.program), *args]
@@ -201,7 +220,7 @@ def _watch(process: subprocess.Popen[bytes], name: str, on_frames: Callable[[int
         process.kill()
         raise StitchFailed(
             f"encode {name}: FFmpeg made no progress for {stall_seconds:.0f} seconds and was stopped",
-            code="encoder_stalled",
+            code=STALLED,
             retryable=True,
         )
     return int(seen.get(b"frame", b"0"))

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Protocol
 
 from adapters.disk import DiskObjectStore
 from events.errors import NotFound, PreconditionFailed
+from pipeline.object_port import ObjectInfo, ObjectStore
+
+
+class Lease(Protocol):
+    """A right to work that one worker has at a time; it ends with its holder."""
+
+    def renew(self) -> bool:
+        """Say that the holder still works; False where somebody else has taken the lease over."""
+        ...
+
+    def release(self) -> None:
+        """Give it back."""
+        ...
 
 
 class Objects(Protocol):
     """What the stitch program needs of an object store."""
+
+    @property
+    def store(self) -> ObjectStore:
+        """The store itself, for small objects and for looking around."""
+        ...
+
+    def keep(self, path: Path, uri: str) -> ObjectInfo:
+        """Make a file an object, as `publish` does, and tell which version it became."""
+        ...
+
+    def lease(self, uri: str, owner: str | None, seconds: float) -> Lease | None:
+        """Take the lease of this name; None where another worker has it and is alive.
+
+        Args:
+            uri: of an object that may stand for the lease.
+            owner: who takes it: an earlier holder of the same name is dead for certain; None where nobody is.
+            seconds: how long a holder may be silent before it counts as dead, where only its silence tells.
+        """
+        ...
 
     def fetch(self, uri: str, generation: int, into: Path) -> Path:
         """Give a local file with the object's bytes; it is read only, and may be a new file below `into`.
@@ -53,6 +88,29 @@ class DiskObjects:
     def __init__(self, root: Path) -> None:
         self._store = DiskObjectStore(root)
 
+    @property
+    def store(self) -> DiskObjectStore:
+        """The folder."""
+        return self._store
+
+    def keep(self, path: Path, uri: str) -> ObjectInfo:
+        """Move the file into its place."""
+        with self._store.part(uri) as part:
+            shutil.move(path, part)
+            return self._store.finish(part, uri)
+
+    def lease(self, uri: str, owner: str | None, seconds: float) -> Lease | None:
+        """Take a lock of the kernel, which ends with its holder, however that dies."""
+        del owner, seconds
+        name = f"lease-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.lock"
+        handle = os.open(self._store.parts / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        return _Lock(handle)
+
     def fetch(self, uri: str, generation: int, into: Path) -> Path:
         """Give the object's own file."""
         del into
@@ -85,6 +143,19 @@ class DiskObjects:
 
     def publish(self, path: Path, uri: str) -> None:
         """Move the file into its place; it is copied first where it lies on another file system."""
-        with self._store.part(uri) as part:
-            shutil.move(path, part)
-            self._store.finish(part, uri)
+        self.keep(path, uri)
+
+
+class _Lock:
+    """A locked file; the kernel lets go of it when it is closed."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def renew(self) -> bool:
+        """Do nothing: as long as we live it is ours."""
+        return True
+
+    def release(self) -> None:
+        """Let go of it; once."""
+        os.close(self._handle)

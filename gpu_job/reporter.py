@@ -1,6 +1,6 @@
 """What the stitch program says while it works: one JSON object a line on standard output.
 
-{"type": "progress", "percent": 40, "message": "Encoding clip 2 of 7…"}
+{"type": "progress", "percent": 40, "message": "Encoding… 2 of 7 parts are done"}
 {"type": "note", "message": "…"}    for the operator's log
 {"type": "result", …}          the StitchReport, last line of a success
 {"type": "error", "code": …, "message": …, "retryable": …, "segmentIndex": …}     last line of a failure
@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import IO, Any
@@ -19,9 +20,12 @@ from events.errors import PipelineError
 #: Shortest time between two progress lines, if nobody says otherwise: a person sees no more, and each is an event.
 _INTERVAL_SECONDS = 0.2
 
+#: Longest time without a line while we work: whoever hears nothing for much longer takes us for dead.
+HEARTBEAT_SECONDS = 10
+
 
 class Reporter:
-    """Writes the lines; progress never goes backwards and comes at most once an interval.
+    """Writes the lines; progress never goes backwards and comes at most once an interval. Safe for several threads.
 
     Args:
         out: where the lines go.
@@ -40,17 +44,30 @@ class Reporter:
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._percent = -1
+        self._message = ""
         self._said_at: float | None = None
+        self._lock = threading.RLock()
 
     def progress(self, percent: int, message: str) -> None:
         """Say how far the work is, 0 to 100; a lower number than before is held at the one before."""
         percent = max(0, min(100, percent))
-        now = self._clock()
-        early = self._said_at is not None and now - self._said_at < self._interval_seconds
-        if percent <= self._percent or (early and percent < 100):
-            return
+        with self._lock:
+            self._message = message
+            now = self._clock()
+            early = self._said_at is not None and now - self._said_at < self._interval_seconds
+            if percent > self._percent and (percent == 100 or not early):
+                self._say(percent, now)
+
+    def beat(self) -> None:
+        """Say again how far the work is, if nothing was said for `HEARTBEAT_SECONDS`: that it goes on."""
+        with self._lock:
+            now = self._clock()
+            if self._said_at is not None and now - self._said_at >= HEARTBEAT_SECONDS and self._percent < 100:
+                self._say(self._percent, now)
+
+    def _say(self, percent: int, now: float) -> None:
         self._percent, self._said_at = percent, now
-        self._write({"type": "progress", "percent": percent, "message": message})
+        self._write({"type": "progress", "percent": percent, "message": self._message})
 
     def share(self, first: int, last: int, share: float, message: str) -> None:
         """Say how much of a part of the work is done, 0 to 1; the part spans `first` to `last` percent."""
@@ -77,5 +94,6 @@ class Reporter:
         self._write(line)
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._out.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._out.flush()
+        with self._lock:
+            self._out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._out.flush()

@@ -1,30 +1,38 @@
 """One stitch from plan to uploaded film: fetch, encode what is odd, splice, read back, upload.
 
 The report is uploaded before the film, since the film's arrival is what tells the world that the stitch is done.
-Run twice on the same plan, the second run finds both and does nothing.
+Run twice on the same plan, the second run finds both and does nothing. Run after a stop, it goes on where that was
+(`gpu_job/manifest.py`). Run by several workers, each makes its share of the pieces, and the last one joins them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.film_report import report_of, written_report
 from events.clip import StitchReport
 from events.errors import StitchFailed
 from events.plan import StitchPlan
-from gpu_job.clips import ClipWork, Pieces, fetch_clips
+from gpu_job.chunks import Share
+from gpu_job.encode import Encoding
 from gpu_job.ffmpeg import FFmpeg
+from gpu_job.film import Shelf, parts_of
+from gpu_job.heartbeat import Beat, heartbeat
+from gpu_job.inputs import Inputs
+from gpu_job.manifest import checkpoint_folder, forget
 from gpu_job.objects import Objects
-from gpu_job.reporter import Reporter
+from gpu_job.reporter import HEARTBEAT_SECONDS, Reporter
+from gpu_job.room import disk_bytes
 from gpu_job.workspace import require_space, workspace
+from media.clip_file import ClipFile
 from media.film_tags import tags_of
-from media.size import encoded_bytes_max
+from media.seam_report import with_seams
 from media.target import choose_target
 from media.treatment import Target, Treatment
-from media.write import splice_files
+from media.write import FilmPart, splice_parts
 
 #: Where each part of the work stands in the whole, in percent. Encoding is nearly all of it where there is any.
 _FETCHED, _ENCODED, _SPLICED, _UPLOADED = 4, 85, 97, 100
@@ -44,25 +52,35 @@ class Tools:
     stall_seconds: float
     #: Whether a card is paid for; a film that it could not encode says so in its warnings.
     expects_card: bool = False
+    #: Which part of the encoding is ours.
+    share: Share = field(default_factory=Share)
+    #: Who we are: whoever held our lease under this name before is dead for certain. None where nobody tells.
+    owner: str | None = None
+    #: How long another worker may be silent before it counts as dead.
+    lease_seconds: float = 30
+    #: How many FFmpegs work at a time; None for what the machine can do.
+    processes: int | None = None
 
 
-def stitch(plan: StitchPlan, tools: Tools) -> StitchReport:
+def stitch(plan: StitchPlan, tools: Tools) -> StitchReport | None:
     """Make the plan's film and upload it with its report; says how far it is on the way.
+
+    Returns:
+        What came out; None where there is nothing more to do for us, since others are at it. The reporter says why.
 
     Raises:
         ClipFailed: one clip is the reason; carries the segment's index and the error.
         PipelineError: anything else, see `gpu_job/exits.py`.
     """
-    if done := finished_report(plan, tools.objects):
-        tools.reporter.progress(_UPLOADED, "The film was there already.")
+    if done := _done_before(plan, tools):
         return done
     with workspace(tools.work, plan.job_id) as folder:
-        target = choose_target(plan)
-        report = _made(plan, target, tools, folder)
-        tools.reporter.progress(_SPLICED, "Uploading the film…")
-        _publish(plan, report, tools.objects, folder)
-    tools.reporter.progress(_UPLOADED, "The film is there.")
-    return report
+        work = _Work(plan, tools, folder)
+        if not work.is_encoding and tools.share.index:
+            tools.reporter.note(f"worker {tools.share.index} has nothing to do: no clip is encoded")
+            return None
+        with heartbeat(work.beats, HEARTBEAT_SECONDS):
+            return work.run()
 
 
 def finished_report(plan: StitchPlan, objects: Objects) -> StitchReport | None:
@@ -71,89 +89,142 @@ def finished_report(plan: StitchPlan, objects: Objects) -> StitchReport | None:
     return None if uploaded is None or size_bytes is None else report_of(plan, uploaded, size_bytes)
 
 
-def _made(plan: StitchPlan, target: Target, tools: Tools, folder: Path) -> StitchReport:
-    """Make the film at `film_path(folder)` and give its report."""
-    _require_room(plan, target, tools, folder)
-    sources = fetch_clips(plan, tools.objects, folder, _part(tools, 0, _FETCHED))
-    pieces = _encoded(plan, target, tools, sources, folder)
-    try:
-        return _spliced(plan, pieces, tools, folder)
-    except StitchFailed as exc:
-        if target.reference_index is None or not _is_mixed(target):
-            raise
-        # Copies and encoded clips would not go together after all: an encoder with habits that headers do not show.
-        # All encoded alike always go together.
-        whole = choose_target(plan, copy=False)
-        _require_room(plan, whole, tools, folder)
-        report = _spliced(plan, _encoded(plan, whole, tools, sources, folder), tools, folder)
-        said = f"everything was encoded, since clips kept as they are could not be joined with encoded ones: {exc}"
-        return report.model_copy(update={"warnings": [said, *report.warnings]})
-
-
-def _is_mixed(target: Target) -> bool:
-    return len({clip.treatment for clip in target.clips}) > 1
-
-
-def _require_room(plan: StitchPlan, target: Target, tools: Tools, folder: Path) -> None:
-    fetched = sum(tools.objects.copy_bytes(clip.uri, clip.facts.size_bytes) for clip in plan.clips)
-    encoded = copied = 0
-    for clip, treated in zip(plan.clips, target.clips, strict=True):
-        if treated.treatment is Treatment.ENCODE:
-            encoded += encoded_bytes_max(target, treated.frame_count)
-        elif treated.treatment is Treatment.SOUND:
-            encoded += clip.facts.size_bytes
-        else:
-            copied += clip.facts.size_bytes
-    # What was encoded is there twice for a while: as clips, and in the film.
-    require_space(folder, fetched + copied + 2 * encoded, f"stitch {len(plan.clips)} clips of job {plan.job_id}")
-
-
-def _encoded(plan: StitchPlan, target: Target, tools: Tools, sources: list[Path], folder: Path) -> Pieces:
-    note = tools.reporter.note
-    work = ClipWork(
-        plan,
-        target,
-        cache(tools.ffmpeg),
-        stall_seconds=tools.stall_seconds,
-        on_note=note,
-        expects_card=tools.expects_card,
-    )
-    return work.run(sources, folder, _part(tools, _FETCHED, _ENCODED))
-
-
-def _spliced(plan: StitchPlan, pieces: Pieces, tools: Tools, folder: Path) -> StitchReport:
-    """Join the pieces, and make sure that the film holds every frame of every one."""
-
-    def on_bytes(written: int, total: int) -> None:
-        tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
-
-    # It reads the film back and compares it with the clips it was given; what those should hold is known only here.
-    tags = tags_of(plan)
-    report = splice_files(pieces.paths, film_path(folder), keep_ms=pieces.keep_ms, progress=on_bytes, tags=tags)
-    expected = sum(pieces.frame_counts)
-    if report.frame_count != expected:
-        raise StitchFailed(f"read the film back: it has {report.frame_count} frames, its clips have {expected}")
-    return report.model_copy(
-        update={
-            "encoded_clips": pieces.encoded,
-            "encoder": pieces.encoder if pieces.encoded else None,
-            "warnings": [*pieces.warnings, *report.warnings],
-        }
-    )
-
-
 def film_path(folder: Path) -> Path:
     """Give where the film lies before it is uploaded."""
     return folder / "film.mp4"
 
 
-def _publish(plan: StitchPlan, report: StitchReport, objects: Objects, folder: Path) -> None:
-    paper = folder / "report.json"
-    paper.write_bytes(written_report(plan, report))
-    # Report first: whoever sees the film arrive finds its report there.
-    objects.publish(paper, plan.report_uri)
-    objects.publish(film_path(folder), plan.output_uri)
+def _done_before(plan: StitchPlan, tools: Tools) -> StitchReport | None:
+    done = finished_report(plan, tools.objects)
+    if done:
+        tools.reporter.progress(_UPLOADED, "The film was there already.")
+    return done
 
 
-def _part(tools: Tools, first: int, last: int) -> Callable[[float, str], None]:
-    return lambda share, message: tools.reporter.share(first, last, share, message)
+class _Work:
+    """One worker's run on one plan."""
+
+    def __init__(self, plan: StitchPlan, tools: Tools, folder: Path) -> None:
+        self._plan = plan
+        self._tools = tools
+        self._folder = folder
+        self._inputs = Inputs(plan, tools.objects, folder)
+        self._target = choose_target(plan)
+        self.is_encoding = any(clip.treatment is not Treatment.COPY for clip in self._target.clips)
+        #: What is done from time to time while we work.
+        self.beats: list[Beat] = [self._beat]
+
+    def run(self) -> StitchReport | None:
+        """Do our share; whoever finds all of it done makes the film."""
+        if not self.is_encoding:
+            return self._published(self._copied())
+        with self._leased(f"work-{self._tools.share.index}-of-{self._tools.share.count}") as is_ours:
+            if not is_ours:
+                return None
+            # Whoever had the lease before us may have been as good as done.
+            return _done_before(self._plan, self._tools) or self._encoded()
+
+    def _encoded(self) -> StitchReport | None:
+        encoding = self._encoding(self._target)
+        encoding.make_share()
+        if not encoding.is_all_done():
+            self._tools.reporter.note("our share is done; others are still at theirs, and the last one joins the film")
+            return None
+        with self._leased("join") as is_ours:
+            if not is_ours:
+                return None
+            if done := _done_before(self._plan, self._tools):
+                return done
+            report = self._published(self._joined(encoding))
+        forget(self._tools.objects.store, checkpoint_folder(self._plan))
+        return report
+
+    def _encoding(self, target: Target) -> Encoding:
+        self._require_room(target)
+        return Encoding(self._plan, target, self._inputs, self._tools, self._folder, self._part(_FETCHED, _ENCODED))
+
+    def _joined(self, encoding: Encoding) -> StitchReport:
+        """Join the pieces; where copies and encoded clips do not go together, all is encoded."""
+        try:
+            return self._film(encoding)
+        except StitchFailed as exc:
+            target = encoding.target
+            if target.reference_index is None or len({clip.treatment for clip in target.clips}) == 1:
+                raise
+            # An encoder with habits that headers do not show. All encoded alike always go together.
+            whole = self._encoding(choose_target(self._plan, copy=False))
+            report = self._film(whole)
+            said = f"everything was encoded, since clips kept as they are could not be joined with encoded ones: {exc}"
+            return report.model_copy(update={"warnings": [said, *report.warnings]})
+
+    def _film(self, encoding: Encoding) -> StitchReport:
+        tasks, done = encoding.tasks, encoding.finish()
+        self._inputs.fetch(encoding.copied_indexes(), self._part(_ENCODED, _ENCODED))
+        report = self._spliced(parts_of(tasks, done, Shelf(self._tools.objects, self._folder)))
+        count, found = encoding.resumed()
+        return report.model_copy(
+            update={
+                "encoded_clips": [index for index, clip in tasks.clips.items() if clip.pictures],
+                "encoded_frame_count": encoding.encoded_frames(done),
+                "encoder": encoding.encoder if any(clip.pictures for clip in tasks.clips.values()) else None,
+                "resumed_count": count or None,
+                "resumed_from": found if count else None,
+                "warnings": [*encoding.warnings(done), *report.warnings],
+            }
+        )
+
+    def _copied(self) -> StitchReport:
+        """Make the film of clips that are all kept as they are."""
+        self._require_room(self._target)
+        indexes = range(len(self._plan.clips))
+        self._inputs.fetch(indexes, self._part(0, _FETCHED))
+        files = {path: ClipFile(path) for path in dict.fromkeys(map(self._inputs.path, indexes))}
+        clips = zip(indexes, self._plan.clips, strict=True)
+        return self._spliced([FilmPart(files[self._inputs.path(index)], clip.keep_ms) for index, clip in clips])
+
+    def _spliced(self, parts: list[FilmPart]) -> StitchReport:
+        """Join the parts, and make sure that the film holds every frame of every one."""
+
+        def on_bytes(written: int, total: int) -> None:
+            self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
+
+        # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
+        return splice_parts(parts, film_path(self._folder), progress=on_bytes, tags=tags_of(self._plan))
+
+    def _published(self, report: StitchReport) -> StitchReport:
+        report = with_seams(report, self._plan, film_path(self._folder))
+        reporter, objects = self._tools.reporter, self._tools.objects
+        reporter.progress(_SPLICED, "Uploading the film…")
+        paper = self._folder / "report.json"
+        paper.write_bytes(written_report(self._plan, report))
+        # Report first: whoever sees the film arrive finds its report there.
+        objects.publish(paper, self._plan.report_uri)
+        objects.publish(film_path(self._folder), self._plan.output_uri)
+        reporter.progress(_UPLOADED, "The film is there.")
+        return report
+
+    def _require_room(self, target: Target) -> None:
+        what = f"stitch {len(self._plan.clips)} clips of job {self._plan.job_id}"
+        require_space(self._folder, disk_bytes(self._plan, target, self._tools.objects, self._tools.processes), what)
+
+    @contextmanager
+    def _leased(self, name: str) -> Iterator[bool]:
+        """Hold a lease during the block, renewed by the heartbeat; False where another worker has it."""
+        uri = f"{checkpoint_folder(self._plan)}{name}.lease"
+        lease = self._tools.objects.lease(uri, self._tools.owner, self._tools.lease_seconds)
+        if lease is None:
+            self._tools.reporter.note(f"another worker is at it and alive ({uri}), so that there is nothing to do")
+            yield False
+            return
+        with ExitStack() as stack:
+            stack.callback(lease.release)
+            self.beats.append(lease.renew)
+            stack.callback(self.beats.remove, lease.renew)
+            yield True
+
+    def _beat(self) -> bool:
+        self._tools.reporter.beat()
+        return True
+
+    def _part(self, first: int, last: int) -> Callable[[float, str], None]:
+        return lambda share, message: self._tools.reporter.share(first, last, share, message)

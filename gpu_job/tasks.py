@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from events.errors import PipelineError
+
 #: Changed whenever FFmpeg is told something else for the same film, so that no older checkpoint is taken for a new one.
 RECIPE = 1
 
@@ -32,6 +34,21 @@ class EncodeTask:
     args: Callable[[Path, str], list[str]]
     #: `digest_of` everything that determines the output: inputs' uri and generation, target, range.
     digest: str
+    #: As `args`, but slower and without trust in the clip's index: for a clip of which the quick way gave too few
+    #: frames. None where there is but one way.
+    careful_args: Callable[[Path, str], list[str]] | None = None
+    #: Frames that are decoded for nothing before the first one comes out, for those who wait for it.
+    skipped_frames: int = 0
+
+
+class ClipFailed(Exception):
+    """One clip is the reason why there is no film."""
+
+    def __init__(self, segment_index: int, error: PipelineError) -> None:
+        super().__init__(error.message)
+        #: Of the plan's segment, so that the caller can skip it where the job allows.
+        self.segment_index = segment_index
+        self.error = error
 
 
 def digest_of(*parts: object) -> str:

@@ -9,8 +9,9 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -294,6 +295,16 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def encoders_of(pid: int) -> list[int]:
+    """Wait until a stitch has an FFmpeg, and give descriptors of those that it has: between two chunks it has none."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        with suppress(ProcessLookupError):
+            if found := [os.pidfd_open(child) for child in children(pid)]:
+                return found
+    pytest.fail("no FFmpeg was started")
+
+
 def gone(descriptor: int) -> bool:
     """Wait until the process that this descriptor stands for is gone."""
     poll = select.poll()
@@ -310,10 +321,10 @@ def nothing_came_out(bench: Bench) -> bool:
 
 @LINUX_ONLY
 def test_sigterm_ends_it_and_its_ffmpeg_and_leaves_nothing(bench: Bench, slow_plan: StitchPlan) -> None:
-    with started(bench.command(slow_plan)) as program:
+    with started(bench.command(slow_plan, "--processes", "1")) as program:
         assert program.stdout
         wait_for_encoding(program.stdout)
-        encoders = [os.pidfd_open(pid) for pid in children(program.pid)]
+        encoders = encoders_of(program.pid)
 
         program.send_signal(signal.SIGTERM)
 
@@ -338,14 +349,13 @@ def test_the_end_of_standard_input_ends_it(bench: Bench, slow_plan: StitchPlan) 
 
 @LINUX_ONLY
 def test_when_its_parent_is_killed_no_orphan_goes_on(bench: Bench, slow_plan: StitchPlan) -> None:
-    command = bench.command(slow_plan, "--stop-on-stdin-eof")
+    command = bench.command(slow_plan, "--stop-on-stdin-eof", "--processes", "1")
     parent = f"import subprocess; subprocess.Popen({command!r}, stdin=subprocess.PIPE).wait()"
     with started([sys.executable, "-c", parent]) as process:
         assert process.stdout
         wait_for_encoding(process.stdout)
         (program,) = children(process.pid)
-        (encoder,) = children(program)
-        family = [os.pidfd_open(program), os.pidfd_open(encoder)]
+        family = [os.pidfd_open(program), *encoders_of(program)]
 
         process.kill()
 
@@ -357,10 +367,10 @@ def test_when_its_parent_is_killed_no_orphan_goes_on(bench: Bench, slow_plan: St
 def test_killed_itself_it_takes_ffmpeg_along_and_the_next_run_cleans_up(
     bench: Bench, slow_plan: StitchPlan, make_clip: MakeClip
 ) -> None:
-    with started(bench.command(slow_plan)) as program:
+    with started(bench.command(slow_plan, "--processes", "1")) as program:
         assert program.stdout
         wait_for_encoding(program.stdout)
-        (encoder,) = (os.pidfd_open(pid) for pid in children(program.pid))
+        (encoder,) = encoders_of(program.pid)
 
         program.kill()
 

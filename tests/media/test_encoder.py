@@ -16,14 +16,15 @@ from media.encoder import (
     DEMUXERS,
     VIDEO_ENCODERS,
     ClipEncode,
-    encode_args,
+    chunk_args,
     encoders_for,
     file_url,
     keyframe_interval,
+    sound_args,
     trial_args,
 )
 from media.shape import STANDARD_FRAME_RATES
-from media.treatment import Colour, Picture, Quality, SoundFormat, Target, Treatment
+from media.treatment import Colour, Picture, Quality, SoundFormat, Target
 
 COLOURS = st.builds(Colour, st.integers(0, 22), st.integers(0, 18), st.integers(0, 14), full_range=st.booleans())
 PICTURES = st.builds(
@@ -63,56 +64,65 @@ CLIPS = st.builds(
     ClipEncode,
     facts=FACTS,
     source=PATHS,
-    output=PATHS,
-    treatment=st.sampled_from([Treatment.SOUND, Treatment.ENCODE]),
     frame_count=st.integers(1, 10**6),
     colour=st.none() | COLOURS,
     square_pixels=st.booleans(),
 )
 
 
-@given(clip=CLIPS, target=TARGETS, encoder=st.sampled_from(sorted(VIDEO_ENCODERS)))
-def test_a_path_is_never_anything_but_a_file(clip: ClipEncode, target: Target, encoder: str) -> None:
-    args = encode_args(clip, target, encoder)
-
-    assert args[-1] == f"file:{clip.output}"
-    assert args[args.index("-i") + 1] == f"file:{clip.source}"
-    assert args[args.index("-protocol_whitelist") + 1] == "file"
-    assert args[args.index("-f") + 1] == DEMUXERS[clip.facts.container]
-    assert args.index("-protocol_whitelist") < args.index("-i")
+FRAMES = st.builds(lambda start, count: range(start, start + count), st.integers(0, 10**6), st.integers(1, 300))
+ENCODERS = st.sampled_from(sorted(VIDEO_ENCODERS))
 
 
-@given(clip=CLIPS, target=TARGETS, encoder=st.sampled_from(sorted(VIDEO_ENCODERS)))
-def test_one_picture_and_at_most_one_sound_are_mapped_and_nothing_else(
-    clip: ClipEncode, target: Target, encoder: str
+def all_args(clip: ClipEncode, target: Target, frames: range, output: Path, encoder: str) -> list[list[str]]:
+    """Give everything that FFmpeg is told for one clip."""
+    pictures = [chunk_args(clip, target, frames, output, encoder, seek=seek) for seek in (False, True)]
+    return [*pictures, *([sound_args(clip, target, output)] if target.sound else [])]
+
+
+@given(clip=CLIPS, target=TARGETS, frames=FRAMES, output=PATHS, encoder=ENCODERS)
+def test_a_path_is_never_anything_but_a_file(
+    clip: ClipEncode, target: Target, frames: range, output: Path, encoder: str
 ) -> None:
-    args = encode_args(clip, target, encoder)
-
-    maps = [args[i + 1] for i, arg in enumerate(args) if arg == "-map"]
-    assert maps[0] == "0:V:0"
-    assert maps[1:] == ([] if target.sound is None else ["0:a:0" if clip.facts.audio_codec else "1:a:0"])
-    assert "-nostdin" in args
-    assert args[args.index("-map_metadata") + 1] == "-1"
-
-
-@given(clip=CLIPS, target=TARGETS)
-def test_the_picture_is_copied_exactly_where_only_the_sound_is_odd(clip: ClipEncode, target: Target) -> None:
-    args = encode_args(clip, target)
-
-    if clip.treatment is Treatment.SOUND:
-        assert args[args.index("-c:v") + 1] == "copy"
-        assert "-vf" not in args
-    else:
-        assert args[args.index("-c:v") + 1] == "libx264"
-        assert args[args.index("-vf") + 1].endswith(f",trim=end_frame={clip.frame_count}")
+    for args in all_args(clip, target, frames, output, encoder):
+        assert args[-1] == f"file:{output}"
+        if "-vf" in args or clip.facts.audio_codec:
+            assert args[args.index("-i") + 1] == f"file:{clip.source}"
+            assert args[args.index("-protocol_whitelist") + 1] == "file"
+            assert args[args.index("-f") + 1] == DEMUXERS[clip.facts.container]
+            assert args.index("-protocol_whitelist") < args.index("-i")
 
 
-@given(first=CLIPS, second=CLIPS, target=TARGETS)
-def test_all_clips_of_a_film_get_the_same_encoder_arguments(
-    first: ClipEncode, second: ClipEncode, target: Target
+@given(clip=CLIPS, target=TARGETS, frames=FRAMES, output=PATHS, encoder=ENCODERS)
+def test_nothing_but_the_picture_or_the_sound_is_mapped(
+    clip: ClipEncode, target: Target, frames: range, output: Path, encoder: str
 ) -> None:
+    *pictures, sound = [*all_args(clip, target, frames, output, encoder), []][:3]
+    for args in pictures:
+        assert [args[i + 1] for i, arg in enumerate(args) if arg == "-map"] == ["0:V:0"]
+        assert "-nostdin" in args
+        assert args[args.index("-map_metadata") + 1] == "-1"
+    # The other picture is our own: what has none is no film.
+    assert [sound[i + 1] for i, arg in enumerate(sound) if arg == "-map"] == (["1:v:0", "0:a:0"] if sound else [])
+
+
+@given(clip=CLIPS, target=TARGETS, frames=FRAMES, seek=st.booleans())
+def test_a_chunk_has_just_its_frames_and_every_step_has_one_thread(
+    clip: ClipEncode, target: Target, frames: range, seek: bool
+) -> None:
+    """The same frames must give the same bytes on every machine, and x264's choices depend on its threads."""
+    args = chunk_args(clip, target, frames, Path("/out"), seek=seek)
+
+    assert f",trim=start_pts={frames.start}:end_pts={frames.stop}," in args[args.index("-vf") + 1]
+    assert [args[i + 1] for i, arg in enumerate(args) if arg in ("-threads", "-filter_threads")] == ["1", "1", "1"]
+    assert ("-ss" in args) == (seek and frames.start / target.picture.frame_rate > 2)
+
+
+def test_all_clips_of_a_film_get_the_same_encoder_arguments() -> None:
     """Equal arguments give equal parameter sets, without which encoded clips could not be spliced with each other."""
-    del first, second
+    target = Target(
+        Picture(2, 2, Fraction(24), "high", 2, 0, Colour()), None, Quality(20, "veryfast"), Fit.PAD, (), None
+    )
     for encoder, arguments in VIDEO_ENCODERS.items():
         assert arguments(target.picture, target.quality) == arguments(target.picture, target.quality), encoder
 
@@ -124,12 +134,12 @@ def test_a_relative_path_is_refused_because_it_could_begin_with_a_dash() -> None
 
 def test_a_kind_of_file_that_is_no_clip_is_refused_by_name() -> None:
     facts = ClipFacts(container="hls", size_bytes=1, duration_ms=1, width_px=2, height_px=2, video_codec="h264")
-    clip = ClipEncode(facts, Path("/a"), Path("/b"), Treatment.ENCODE, 1, Colour())
+    clip = ClipEncode(facts, Path("/a"), 1, Colour())
     picture = Picture(2, 2, Fraction(24), "high", 2, 0, Colour())
     target = Target(picture, None, Quality(20, "veryfast"), Fit.PAD, (), None)
 
     with pytest.raises(BadMedia, match="kind hls is not read"):
-        encode_args(clip, target)
+        chunk_args(clip, target, range(1), Path("/b"))
 
 
 @given(rate=st.sampled_from(STANDARD_FRAME_RATES))
