@@ -20,7 +20,10 @@ SCHEMA_VERSION = 1
 class WireModel(BaseModel):
     """A frozen value that crosses a process as camelCase JSON."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+    # A model is put together when it is first used, which saves every function's start those that it does not use.
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", defer_build=True
+    )
 
     def to_json(self) -> str:
         """Give the compact JSON text, camelCase, without fields that are None."""
