@@ -174,6 +174,8 @@ def x264_args(picture: Picture, quality: Quality) -> list[str]:
         "min-keyint": min(interval, max(1, interval // 10)),
         "scenecut": 40,
         "open-gop": 0,
+        # Parameter sets that are the same for every quality: parts of one film share them.
+        "stitchable": 1,
         "force-cfr": 1,
         "sps-id": picture.sps_id,
         **_B_FRAME_PARAMS[picture.reorder_depth],

@@ -19,13 +19,13 @@ from media.splice_picture import PlacedClip
 from media.splice_sound import SoundPlan, SoundTrack, lay_sound, sound_track_of
 from media.transition import Fade, Part, Span, Stretch, Window, film_starts, lay_parts
 from media.trim import trim
-from media.window_args import WindowClip, WindowEncode, WindowSound
+from media.window_args import PACKET_SAMPLES, WindowClip, WindowEncode, WindowSound
 
-#: Samples of an AAC packet, and those that FFmpeg's encoder puts before the sound and hides.
-_PACKET = PRIMING_SAMPLES = 1024
+#: Samples that FFmpeg's AAC encoder puts before the sound and hides.
+PRIMING_SAMPLES = 1024
 #: Samples of sound that a window has before its first frame: an encoder needs a packet to settle.
 LEAD_SAMPLES = 1024
-#: And behind its last: the sound beside it may begin half a packet late, and goes over within the next.
+#: And behind its last, or more: the sound beside it may begin half a packet late, and goes over within the next.
 _TAIL_SAMPLES = 1536
 #: Packets of sound that a part of the film needs at least to be joined to both sides without a seam.
 _ROOM_PACKETS = 12
@@ -68,7 +68,7 @@ class FadedFilm:
         """Give what is copied and what is rendered, in order."""
         room = 1
         if self.sample_rate_hz is not None:
-            room = ceil(Fraction(_ROOM_PACKETS * _PACKET, self.sample_rate_hz) / self.interval)
+            room = ceil(Fraction(_ROOM_PACKETS * PACKET_SAMPLES, self.sample_rate_hz) / self.interval)
         return lay_parts(self.cuts, self.shown, self.fade, room)
 
     @property
@@ -103,9 +103,15 @@ class FadedFilm:
         if isinstance(part, Stretch):
             return sound_track_of(trim(self.movies[part.clip], part.first_frame, part.frame_count))
         assert self.sample_rate_hz is not None
-        count = ceil((part.frame_count * self.interval * self.sample_rate_hz + _TAIL_SAMPLES) / _PACKET) + 2
         begin = -Fraction(PRIMING_SAMPLES + LEAD_SAMPLES, self.sample_rate_hz)
-        return SoundTrack(self.sample_rate_hz, _PACKET, count, begin)
+        count = (PRIMING_SAMPLES + self._sample_count(part)) // PACKET_SAMPLES
+        return SoundTrack(self.sample_rate_hz, PACKET_SAMPLES, count, begin)
+
+    def _sample_count(self, window: Window) -> int:
+        """Give how many samples a window's file has, in whole packets."""
+        assert self.sample_rate_hz is not None
+        needed = LEAD_SAMPLES + window.frame_count * self.interval * self.sample_rate_hz + _TAIL_SAMPLES
+        return ceil(needed / PACKET_SAMPLES) * PACKET_SAMPLES
 
     def skew_of(self, clip: int) -> Fraction:
         """Give how much later than in the clip itself its sound plays in the film, in seconds."""
@@ -154,7 +160,7 @@ class FadedFilm:
         begins = self.starts[into] * self.interval
         frame = self.interval * self.sample_rate_hz
         return WindowSound(
-            sample_count=LEAD_SAMPLES + round(window.frame_count * frame) + _TAIL_SAMPLES,
+            sample_count=self._sample_count(window),
             out_at=self._sample_of(window, ends - fade.out_frames * self.interval),
             out_samples=round(fade.out_frames * frame),
             into_at=self._sample_of(window, begins),

@@ -8,7 +8,7 @@ Source: https://ffmpeg.org/ffmpeg-filters.html: xfade, fade, afade, amix.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,17 @@ from media.encoder import AUDIO_BITRATE_BPS, START_ARGS, VIDEO_ENCODERS, file_ur
 from media.filters import channel_layout, colour_tags
 from media.transition import Fade
 from media.treatment import Picture, SoundFormat, Target
+
+#: How much finer than an odd clip a window is encoded, in steps of x264's constant rate factor: it stands beside the
+#: clip's own frames, and is short.
+_FINER = 3
+
+
+#: As in `media.encoder.START_ARGS`, for a graph of several inputs.
+_GRAPH_THREADS = ("-filter_complex_threads", "1")
+
+#: Samples of an AAC packet.
+PACKET_SAMPLES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class WindowClip:
 class WindowSound:
     """How much sound a window gets, in samples."""
 
+    #: A multiple of `PACKET_SAMPLES`.
     sample_count: int
     #: Where the fade out begins and how long it takes; the same of the fade in.
     out_at: int
@@ -70,13 +82,17 @@ def window_args(window: WindowEncode, target: Target, output: Path, encoder: str
         output: absolute.
         encoder: a key of `media.encoder.VIDEO_ENCODERS`.
     """
-    args = [*START_ARGS]
+    args = [*START_ARGS, *_GRAPH_THREADS]
     for clip in (window.out, window.into):
-        args += ["-protocol_whitelist", "file", "-f", "mov", "-enable_drefs", "0", "-i", file_url(clip.excerpt)]
+        args += ["-protocol_whitelist", "file", "-f", "mov", "-enable_drefs", "0", "-use_absolute_path", "0"]
+        args += ["-threads", "1", "-i", file_url(clip.excerpt)]
     graph = _picture_graph(window, target.picture)
     if target.sound and window.sound:
         graph += ";" + _sound_graph(window, window.sound, target.sound)
-    args += ["-filter_complex", graph, "-map", "[picture]", *VIDEO_ENCODERS[encoder](target.picture, target.quality)]
+    quality = (
+        replace(target.quality, crf=max(0, target.quality.crf - _FINER)) if encoder == "libx264" else target.quality
+    )
+    args += ["-filter_complex", graph, "-map", "[picture]", *VIDEO_ENCODERS[encoder](target.picture, quality)]
     args += _sound_args(target.sound) if window.sound else ["-an"]
     args += ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
     return [*args, "-f", "mp4", file_url(output)]
@@ -100,7 +116,9 @@ def _picture_graph(window: WindowEncode, picture: Picture) -> str:
         )
         chains[1] += f",fade=type=in:start_frame=0:nb_frames={fade.in_frames}"
         joined = "[out][into]concat=n=2:v=1:a=0"
-    tail = f"{_format(picture)},{colour_tags(picture.colour)},trim=end_frame={window.frame_count}"
+    # FFmpeg 5's xfade leaves a hole in time behind the fade, though no frame is missing.
+    evenly = f"setpts=N/({picture.frame_rate})/TB,fps=fps={picture.frame_rate}"
+    tail = f"{evenly},{_format(picture)},{colour_tags(picture.colour)},trim=end_frame={window.frame_count}"
     return f"{chains[0]}[out];{chains[1]}[into];{joined},{tail}[picture]"
 
 
@@ -116,7 +134,9 @@ def _sound_graph(window: WindowEncode, plan: WindowSound, sound: SoundFormat) ->
         f"{_laid(1, window.into, sound)},{_faded('in', plan.into_at, plan.into_samples)}[into_sound]",
     ]
     mixed = "[out_sound][into_sound]amix=inputs=2:normalize=0:duration=longest"
-    return ";".join([*chains, f"{mixed},apad,atrim=end_sample={plan.sample_count}[sound]"])
+    # Counted anew, in whole packets: where its inputs end, amix now and then stamps a frame too early.
+    whole = f"apad,atrim=end_sample={plan.sample_count},asetnsamples=n={PACKET_SAMPLES}:p=1,asetpts=N/SR/TB"
+    return ";".join([*chains, f"{mixed},{whole}[sound]"])
 
 
 def _laid(number: int, clip: WindowClip, sound: SoundFormat) -> str:
