@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from events.errors import BadMedia
 from media.container import MOV, MP4, Container, sniff
+from media.fragments import refuse_hostile_fragments
 from media.mp4_index import read_movie
 from media.reader import ByteReader
 from media.trim import nearest_cut
 
 if TYPE_CHECKING:
-    from av import VideoFrame, VideoStream
+    from av import VideoCodecContext, VideoFrame, VideoStream
     from av.container import InputContainer
 
 #: Bytes that tell what kind of file it is.
 _HEAD_BYTES = 4096
+#: The largest picture whose last frame is taken, in pixels: 4096 x 4096. A decoder keeps up to seventeen of them, and
+#: this one shares the memory of a function.
+FRAME_PX_MAX = 4096 * 4096
+#: How much may be decoded to come to the last frame: five minutes of HD at 30 frames a second, and as many frames as
+#: ten minutes have at 60. Other clips have a sync sample every few seconds, and only what follows the last is decoded.
+DECODED_PX_MAX = 9000 * 1920 * 1080
+DECODED_FRAMES_MAX = 36_000
+#: Times that each byte of a clip may be read to come to its last frame.
+_READS_MAX = 3
 
 
 def last_frame_png(reader: ByteReader, name: str, keep_ms: int | None = None) -> bytes:
@@ -35,33 +45,43 @@ def last_frame_png(reader: ByteReader, name: str, keep_ms: int | None = None) ->
     """
     from av.error import FFmpegError
 
-    from media.probe_av import open_with_av
+    from media.probe_av import PROBE_BYTES_MAX, open_with_av
 
     container = sniff(reader.read(0, _HEAD_BYTES))
     if container.demuxer is None:
         raise BadMedia(f"take the last frame of {name}: it is {container.title}, not a video")
+    bytes_max = PROBE_BYTES_MAX + _READS_MAX * reader.size_bytes
     try:
-        end = None if keep_ms is None else _shown_seconds(reader, name, container, keep_ms)
-        with open_with_av(reader, container.demuxer) as opened:
+        end = _shown_seconds(reader, name, container, keep_ms)
+        with open_with_av(reader, container.demuxer, bytes_max) as opened:
             frame = _last_group(opened, end)
         if frame is None:
             # A transport stream has no index to seek by: the seek may land behind its last sync sample.
-            with open_with_av(reader, container.demuxer) as opened:
+            with open_with_av(reader, container.demuxer, bytes_max) as opened:
                 frame = _last(opened, end, from_start=True)
-    except (FFmpegError, ValueError, IndexError) as exc:
+        png = _png(frame) if frame else None
+    except BadMedia as exc:
+        why = exc.message.removeprefix(f"read {name}: ")
+        raise BadMedia(f"take the last frame of {name}: it cannot be decoded: {why}") from exc
+    except (FFmpegError, ValueError, IndexError, OverflowError) as exc:
         raise BadMedia(f"take the last frame of {name}: it cannot be decoded ({exc})") from exc
-    if frame is None:
+    if png is None:
         raise BadMedia(f"take the last frame of {name}: it has no frame that can be decoded")
-    return _png(frame)
+    return png
 
 
-def _shown_seconds(reader: ByteReader, name: str, container: Container, keep_ms: int) -> Fraction:
-    """Give where the film leaves the clip: at its clean cut, if it is of a kind that can be cut without encoding."""
+def _shown_seconds(reader: ByteReader, name: str, container: Container, keep_ms: int | None) -> Fraction | None:
+    """Give where the film leaves the clip: at its clean cut, if it is of a kind that can be cut without encoding.
+
+    Raises:
+        BadMedia: its index is damaged, or such that FFmpeg must not see it.
+    """
     if container in (MP4, MOV):
         movie = read_movie(reader, name)
         if not movie.is_fragmented:
-            return nearest_cut(movie.video, keep_ms).seconds
-    return Fraction(keep_ms, 1000)
+            return None if keep_ms is None else nearest_cut(movie.video, keep_ms).seconds
+        refuse_hostile_fragments(reader, name)
+    return None if keep_ms is None else Fraction(keep_ms, 1000)
 
 
 def _last_group(opened: InputContainer, end: Fraction | None) -> VideoFrame | None:
@@ -79,8 +99,15 @@ def _last_group(opened: InputContainer, end: Fraction | None) -> VideoFrame | No
 def _last(opened: InputContainer, end: Fraction | None, *, from_start: bool = False) -> VideoFrame | None:
     """Give the last frame, or the last that is shown before `end`; frames come in the order in which they are shown."""
     stream = opened.streams.video[0]
+    # A stream in a coding that FFmpeg does not know has none, whatever PyAV's types say.
+    if codec := cast("VideoCodecContext | None", stream.codec_context):
+        codec.options = {"max_pixels": str(FRAME_PX_MAX)}
     last: VideoFrame | None = None
-    for frame in opened.decode(stream):
+    decoded_px = 0
+    for count, frame in enumerate(opened.decode(stream)):
+        decoded_px += frame.width * frame.height
+        if decoded_px > DECODED_PX_MAX or count == DECODED_FRAMES_MAX:
+            raise BadMedia(f"{count} frames follow its last key frame, too many to decode for one")
         # The first frame of all is shown, however little is kept.
         if end is not None and _middle(frame, stream) >= end and not (from_start and last is None):
             break

@@ -12,16 +12,20 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 from events.errors import BadMedia
-from media.boxes import SIBLINGS_MAX, Box, boxes, find, readable, unpack_words
+from media.boxes import Box, boxes, find, readable, unpack_words
 from media.container import MOV, MP4, SNIFF_BYTES, sniff
 from media.movie import Edit, Movie, Track
+from media.mp4_limits import (
+    DESCRIPTION_BYTES_MAX,
+    SHOWN_SAMPLES_MAX,
+    refuse_what_expands,
+)
 from media.mp4_tables import SampleTables
+from media.mp4_top import MOOV_BYTES_MAX, TopBoxes
 from media.reader import ByteReader, SpanReader, windowed
 from media.sample_entry import SoundEntry, VideoEntry, read_sound_entry, read_video_entry
 from media.steady import steadied
 
-#: A film of twelve hours needs about 40 MB; more is an attack or damage.
-MOOV_BYTES_MAX = 64 * 1024 * 1024
 TRACKS_MAX = 64
 EDITS_MAX = 1000
 #: An index in front is followed by the heads of a `free` and an `mdat` box, which tell where the media is.
@@ -47,10 +51,12 @@ def read_movie(reader: ByteReader, name: str) -> Movie:
         container = sniff(window.read(0, SNIFF_BYTES))
         if container not in (MP4, MOV):
             raise BadMedia(f"it is {container.title}, not an MP4")
-        top = _Top(window)
+        top = TopBoxes(window)
         moov = window.read(top.moov.start, top.moov.end - top.moov.start)
         if len(moov) != top.moov.end - top.moov.start:
             raise BadMedia("its index could not be read to the end")
+        refuse_what_expands(moov)
+        top.refuse_index_elsewhere(window)
         movie = _read_moov(moov, top.moov.body - top.moov.start, name, reader.size_bytes)
         movie.container = container.name
         movie.media_ranges = top.media_ranges
@@ -91,67 +97,7 @@ def _naming(name: str) -> Iterator[None]:
         raise BadMedia(f"read {name}: its index is damaged ({exc})") from exc
 
 
-class _Top:
-    """The boxes at the top of a file: where the index and the media are."""
-
-    def __init__(self, reader: ByteReader) -> None:
-        self.media_ranges: list[tuple[int, int]] = []
-        self.has_fragments = False
-        moov: Box | None = None
-        for found in _top_boxes(reader):
-            if found.end > reader.size_bytes:
-                self._refuse_truncated(found, reader.size_bytes, moov)
-                break
-            if found.kind == b"moov" and moov is None:
-                moov = found
-            elif found.kind == b"mdat":
-                self.media_ranges.append((found.body, found.end))
-            elif found.kind == b"moof":
-                self.has_fragments = True
-                break  # There may be thousands; one is enough to know.
-        if moov is None:
-            raise BadMedia("it has no index (moov): it was cut off, or is still being written")
-        if moov.end - moov.start > MOOV_BYTES_MAX:
-            raise BadMedia(f"its index is {moov.end - moov.start} bytes; Longreel reads {MOOV_BYTES_MAX} at most")
-        self.moov = moov
-
-    def _refuse_truncated(self, found: Box, size_bytes: int, moov: Box | None) -> None:
-        length = found.end - found.start
-        if found.kind == b"mdat":
-            without = "" if moov else ", and its index (moov), which should follow, is missing"
-            raise BadMedia(
-                f"it is truncated: its mdat box says {length} bytes from byte {found.start}, "
-                f"but the file ends at byte {size_bytes}{without}"
-            )
-        if moov is None:
-            raise BadMedia(
-                f"it is truncated: its {readable(found.kind)} box says {length} bytes from byte {found.start}, "
-                f"but the file ends at byte {size_bytes}"
-            )
-
-
-def _top_boxes(reader: ByteReader) -> Iterator[Box]:
-    offset = 0
-    for _ in range(SIBLINGS_MAX):
-        head = reader.read(offset, 16)
-        if len(head) < 8:
-            return
-        size, kind = struct.unpack_from(">I4s", head)
-        body = offset + 8
-        if size == 1 and len(head) == 16:
-            size, body = int.from_bytes(head[8:16], "big"), offset + 16
-        elif size == 0:
-            size = reader.size_bytes - offset  # "To the end of the file."
-        if size < body - offset:
-            raise BadMedia(f"it is damaged at byte {offset}: a box of {size} bytes cannot be")
-        yield Box(kind, offset, body, offset + size)
-        offset += size
-    raise BadMedia(f"it has more than {SIBLINGS_MAX} boxes")
-
-
 def _read_moov(moov: bytes, start: int, name: str, size_bytes: int) -> Movie:
-    if find(moov, start, len(moov), b"cmov"):
-        raise BadMedia("its index is compressed, which Longreel does not read")
     header = _required(moov, start, len(moov), b"mvhd")
     timescale, _ = _times(moov, header)
     tracks = [b for b in boxes(moov, start, len(moov)) if b.kind == b"trak"]
@@ -198,13 +144,16 @@ def _read_track(moov: bytes, trak: Box) -> Track | None:
     tables = SampleTables(moov, stbl.body, stbl.end)
     offsets = tables.chunk_offsets()
     firsts, used = tables.chunk_firsts(len(offsets))
+    edits = _read_edits(moov, trak)
+    if len(edits) > 1 and len(edits) * len(tables.sizes) > SHOWN_SAMPLES_MAX:
+        raise BadMedia(f"its edit list shows {len(tables.sizes)} samples in {len(edits)} turns")
     track_id, matrix, display_size = _read_track_header(moov, _required(moov, trak.body, trak.end, b"tkhd"))
     return Track(
         track_id=track_id,
         timescale=timescale,
         matrix=matrix,
         display_size=display_size,
-        edits=_read_edits(moov, trak),
+        edits=edits,
         entry=_read_entry(moov, stbl, kind, used[0] if used else 1),
         entry_count=max(1, len(used)),
         durations=tables.durations(),
@@ -250,6 +199,10 @@ def _read_entry(moov: bytes, stbl: Box, kind: bytes, number: int) -> VideoEntry 
     if not 1 <= number <= len(entries):
         raise BadMedia(f"its samples use description {number} of {len(entries)}")
     entry = entries[number - 1]
+    if entry.end - entry.start > DESCRIPTION_BYTES_MAX:
+        raise BadMedia(
+            f"the description of its samples is {entry.end - entry.start} bytes; {DESCRIPTION_BYTES_MAX} are the most"
+        )
     if entry.kind in _ENCRYPTED:
         raise BadMedia("it is encrypted")
     raw = moov[entry.start : entry.end]
@@ -257,10 +210,16 @@ def _read_entry(moov: bytes, stbl: Box, kind: bytes, number: int) -> VideoEntry 
 
 
 def _check_inside(movie: Movie) -> None:
-    """Refuse an index that points behind the end of the file, and a picture without frames."""
+    """Refuse an index that points behind the end of the file or lists more than is there, and no frames at all."""
     for track in movie.video_tracks + movie.sound_tracks:
         end = max(map(track.chunk_end, range(len(track.chunk_offsets))), default=0)
         if end > movie.size_bytes:
             raise BadMedia(f"it is truncated: samples reach byte {end}, but the file ends at byte {movie.size_bytes}")
+        # A frame that is listed a thousand times would be copied a thousand times.
+        if track.size_sums[-1] > movie.size_bytes:
+            raise BadMedia(
+                f"its index lists {track.size_sums[-1]} bytes of samples in a file of {movie.size_bytes}: "
+                "they lie over each other"
+            )
     if not movie.is_fragmented and not movie.video.sample_count:
         raise BadMedia("its video track has no frames")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
 from events.errors import BadMedia
@@ -16,6 +15,9 @@ from media.movie import Run
 
 #: Eighteen hours at 60 frames a second; a small file can claim billions.
 SAMPLES_MAX = 4_000_000
+#: Rows of a table of times that differ from all others: a clip whose frame rate varies has some thousand. Each costs a
+#: hundred bytes of memory, the others eight.
+DIFFERENT_RUNS_MAX = 200_000
 
 
 class SampleTables:
@@ -76,7 +78,7 @@ class SampleTables:
 
     def durations(self) -> list[Run]:
         """Read how many ticks each sample lasts."""
-        runs = list(self._runs(self._required(b"stts")))
+        runs = self._runs(self._required(b"stts"))
         self._expect_all(runs, "durations")
         return runs
 
@@ -86,13 +88,25 @@ class SampleTables:
         if at is None:
             return []
         # Version 0 says unsigned, but writers put negative numbers there as well and all players read them so.
-        runs = [Run(count, value - (value >> 31 << 32)) for count, value in self._runs(at)]
+        runs = self._runs(at, is_signed=True)
         self._expect_all(runs, "composition offsets")
         return runs if any(run.value for run in runs) else []
 
-    def _runs(self, at: int) -> Iterator[Run]:
+    def _runs(self, at: int, *, is_signed: bool = False) -> list[Run]:
         words = unpack_words(self._moov, at + 4, 2 * self._word(at))
-        return (Run(count, value) for count, value in zip(words[::2], words[1::2], strict=True) if count)
+        # Equal rows are one object: a long film has millions of rows but few different ones.
+        different: dict[tuple[int, int], Run] = {}
+        runs = []
+        for row in zip(words[::2], words[1::2], strict=True):
+            run = different.get(row)
+            if run is None:
+                if len(different) == DIFFERENT_RUNS_MAX:
+                    raise BadMedia(f"its index has more than {DIFFERENT_RUNS_MAX} different times")
+                count, value = row
+                run = different[row] = Run(count, value - (value >> 31 << 32) if is_signed else value)
+            if run.length:
+                runs.append(run)
+        return runs
 
     def _expect_all(self, runs: list[Run], what: str) -> None:
         count = sum(run.length for run in runs)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from events.clip import ClipFacts
 from events.errors import BadMedia
 from media.conform import conform, milliseconds, obstacles, ratio
 from media.container import MOV, MP4, SNIFF_BYTES, Container, sniff
+from media.fragments import refuse_hostile_fragments
+from media.ffmpeg_limits import PICTURE_PX_MAX
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import ByteReader, WindowedReader
@@ -13,6 +17,8 @@ from media.sample_entry import SoundEntry, VideoEntry
 
 #: The widest and highest picture that is taken: 16K. More is damage or an attack on memory.
 SIDE_PX_MAX = 16384
+#: The longest clip that is taken, in seconds: a day. What claims more would be encoded, or paid for, until it ended.
+DURATION_MAX_SECONDS = 24 * 3600
 #: Codec names as FFmpeg gives them, by sample entry.
 _CODEC_NAMES = {"avc1": "h264", "avc3": "h264", "hvc1": "hevc", "hev1": "hevc", "av01": "av1", "vp09": "vp9"}
 
@@ -35,11 +41,13 @@ def probe(reader: ByteReader, name: str) -> ClipFacts:
         movie = read_movie(window, name)
         if not movie.is_fragmented:
             return movie_facts(movie)
+        refuse_hostile_fragments(reader, name)
     # Imported only here: PyAV takes longer to load than an MP4 takes to probe.
     from media.probe_av import probe_with_av
 
     facts = probe_with_av(reader, name, container)
     _refuse_size(facts.width_px, facts.height_px, name)
+    _refuse_length(Fraction(facts.duration_ms, 1000), name)
     return facts
 
 
@@ -47,7 +55,7 @@ def movie_facts(movie: Movie) -> ClipFacts:
     """Give the facts of an MP4 or MOV whose index has been read.
 
     Raises:
-        BadMedia: the picture's size or configuration cannot be.
+        BadMedia: the picture's size, length or configuration cannot be.
     """
     entry = movie.video.entry
     assert isinstance(entry, VideoEntry)
@@ -58,6 +66,7 @@ def movie_facts(movie: Movie) -> ClipFacts:
         raise BadMedia(f"read {movie.name}: {exc.message}") from exc
     width, height = round(entry.width_px * entry.pixel_aspect), entry.height_px
     _refuse_size(width, height, movie.name)
+    _refuse_length(movie.picture_duration, movie.name)
     if properties["rotation"] in ("90", "270"):
         width, height = height, width
     sound = movie.sound.entry if movie.sound else None
@@ -89,3 +98,13 @@ def _refuse_what_is_no_video(container: Container, name: str) -> None:
 def _refuse_size(width_px: int, height_px: int, name: str) -> None:
     if not (1 <= width_px <= SIDE_PX_MAX and 1 <= height_px <= SIDE_PX_MAX):
         raise BadMedia(f"read {name}: a picture of {width_px}x{height_px} pixels cannot be; 1 to {SIDE_PX_MAX} a side")
+    if width_px * height_px > PICTURE_PX_MAX:
+        raise BadMedia(
+            f"read {name}: a picture of {width_px}x{height_px} pixels cannot be; {PICTURE_PX_MAX} are the most in all"
+        )
+
+
+def _refuse_length(seconds: Fraction, name: str) -> None:
+    if seconds > DURATION_MAX_SECONDS:
+        hours, most = int(seconds / 3600), DURATION_MAX_SECONDS // 3600
+        raise BadMedia(f"read {name}: it says that it lasts {hours} hours; {most} are the most")

@@ -17,22 +17,39 @@ from events.clip import ClipFacts
 from events.errors import BadMedia, StitchFailed
 from media.conform import milliseconds, ratio
 from media.container import Container
+from media.ffmpeg_limits import PICTURE_PX_MAX, STREAMS_MAX
 from media.reader import ByteReader
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
 
-#: How much FFmpeg may read and how long a stretch it may look at to learn what the streams are.
-_OPTIONS = {"probesize": "5000000", "analyzeduration": "5000000"}
+_OPTIONS = {
+    # How much FFmpeg may look at, and how long a stretch of it, to learn what the streams are.
+    "probesize": "5000000",
+    "analyzeduration": "5000000",
+    "max_streams": str(STREAMS_MAX),
+    "max_pixels": str(PICTURE_PX_MAX),
+    # It is given bytes. Where a file names another, nothing is there that could open it.
+    "protocol_whitelist": "none",
+}
+#: Bytes that FFmpeg may read to tell what a clip is: headers and indexes are far smaller, and a file without any sense
+#: is searched no further.
+PROBE_BYTES_MAX = 256 * 1024 * 1024
 
 
 class ReaderFile(io.RawIOBase):
-    """A `ByteReader` as the file object that PyAV wants."""
+    """A `ByteReader` as the file object that PyAV wants.
 
-    def __init__(self, reader: ByteReader) -> None:
+    Args:
+        reader: the bytes.
+        bytes_max: how many may be read, those that are read again counted again.
+    """
+
+    def __init__(self, reader: ByteReader, bytes_max: int) -> None:
         self._reader = reader
         self._position = 0
+        self._bytes_left = bytes_max
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -53,20 +70,33 @@ class ReaderFile(io.RawIOBase):
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """Give up to `size` bytes from the position on."""
+        """Give up to `size` bytes from the position on.
+
+        Raises:
+            BadMedia: more was read than any honest file needs.
+        """
+        if self._bytes_left <= 0:
+            raise BadMedia("it is not found out what is in it, however much of it is read")
         left = max(0, self._reader.size_bytes - self._position)
         data = self._reader.read(self._position, left if size < 0 else min(size, left))
         self._position += len(data)
+        self._bytes_left -= len(data)
         return data
 
 
-def open_with_av(reader: ByteReader, demuxer: str) -> InputContainer:
+def open_with_av(reader: ByteReader, demuxer: str, bytes_max: int = PROBE_BYTES_MAX) -> InputContainer:
     """Open bytes with one of FFmpeg's demuxers, chosen by us.
+
+    Args:
+        reader: the bytes.
+        demuxer: FFmpeg's name of it.
+        bytes_max: how many bytes may be read until it is closed.
 
     Raises:
         FFmpegError: it cannot be read so.
+        BadMedia: more than `bytes_max` were read, here or later.
     """
-    return av.open(ReaderFile(reader), mode="r", format=demuxer, options=dict(_OPTIONS))
+    return av.open(ReaderFile(reader, bytes_max), mode="r", format=demuxer, options=dict(_OPTIONS))
 
 
 def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFacts:
@@ -78,20 +108,22 @@ def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFa
     assert container.demuxer is not None
     try:
         with open_with_av(reader, container.demuxer) as opened:
-            return _facts(opened, reader.size_bytes, name, container)
+            return _facts(opened, reader.size_bytes, container)
+    except BadMedia as exc:
+        raise BadMedia(f"read {name}: {exc.message}") from exc
     except (FFmpegError, ValueError, OverflowError) as exc:
         raise BadMedia(f"read {name}: it looks like {container.title} but is damaged ({exc})") from exc
 
 
-def _facts(opened: InputContainer, size_bytes: int, name: str, container: Container) -> ClipFacts:
+def _facts(opened: InputContainer, size_bytes: int, container: Container) -> ClipFacts:
     if not opened.streams.video:
-        raise BadMedia(f"read {name}: it has no picture")
+        raise BadMedia("it has no picture")
     video = opened.streams.video[0]
     sound = opened.streams.audio[0] if opened.streams.audio else None
     # A stream in a coding that FFmpeg does not know has no codec, whatever PyAV's types say.
     codec: AudioCodecContext | None = sound.codec_context if sound else None
     if video.codec_context is None or not video.width or not video.height:
-        raise BadMedia(f"read {name}: it looks like {container.title} but no picture was found in it")
+        raise BadMedia(f"it looks like {container.title} but no picture was found in it")
     return ClipFacts(
         container=container.name,
         size_bytes=size_bytes,
@@ -117,6 +149,19 @@ def _duration(opened: InputContainer) -> Fraction:
     if video.duration and video.time_base:
         return video.duration * video.time_base
     return Fraction(opened.duration or 0, av.time_base)
+
+
+def chapter_starts(reader: ByteReader, name: str) -> list[Fraction]:
+    """Give when the chapters of an MP4 begin, in seconds.
+
+    Raises:
+        StitchFailed: FFmpeg cannot read it.
+    """
+    try:
+        with open_with_av(reader, "mov") as opened:
+            return [chapter["start"] * (chapter["time_base"] or Fraction(0)) for chapter in opened.chapters()]
+    except (FFmpegError, ValueError) as exc:
+        raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({exc})") from exc
 
 
 def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:

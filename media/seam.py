@@ -45,6 +45,10 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 #: Bytes fetched at once: the packets of a tenth of a second with the picture between them, at a usual bitrate.
 _READ_AHEAD_BYTES = 128 * 1024
 
+#: Bytes of the largest packet of AAC, for each channel.
+#: Source: ISO/IEC 14496-3, 4.5.3.1: a decoder's input buffer holds 6144 bits a channel.
+_PACKET_BYTES_MAX = 6144 // 8
+
 #: One array of samples for each channel.
 Samples = list["array[float]"]
 
@@ -81,8 +85,9 @@ def make_seams(
         for i in range(1, len(movies))
         if readers[i - 1] and readers[i] and _has_room(plan.clips[i - 1]) and _has_room(plan.clips[i])
     ]
+    needed = [found for i in joins for found in _packets_at_join(movies, plan, i)]
     if fetch_ahead:
-        fetch_ahead([found for i in joins for found in _packets_at_join(movies, plan, i)])
+        fetch_ahead(needed)
     decoder = _Decoder(entry)
     windows = (_mix(decoder, movies, readers, placed, plan, i) for i in joins)
     return dict(zip(joins, _encode(windows, entry.aac), strict=True))
@@ -95,7 +100,19 @@ def _packets_at_join(movies: Sequence[Movie], plan: SoundPlan, index: int) -> It
         assert track is not None
         _, packets, _ = packets_for_slots(plan.clips[clip], window.start, window.stop)
         for packet in _decoded(packets):
+            _refuse_oversized(movies[clip], packet)
             yield CopyRange(clip, track.sample_offset(packet), track.sizes[packet])
+
+
+def _refuse_oversized(movie: Movie, packet: int) -> None:
+    """Refuse a packet before it is fetched: one that says gigabytes would fill memory."""
+    sound = movie.sound
+    assert sound is not None
+    assert isinstance(sound.entry, SoundEntry)
+    # What an encoder may exceed at a time is less than as much again.
+    most = 2 * _PACKET_BYTES_MAX * max(1, sound.entry.channel_count)
+    if sound.sizes[packet] > most:
+        raise BadMedia(f"read {movie.name}: a packet of its sound is {sound.sizes[packet]} bytes; {most} are the most")
 
 
 def _slots_before(plan: SoundPlan, index: int) -> range:
@@ -117,8 +134,13 @@ def _decoded(packets: range) -> range:
 def _can_encode(aac: AacConfig, plan: SoundPlan) -> bool:
     if not aac.is_plain_lc or plan.packet != _SLOT or plan.timescale != aac.sample_rate_hz:
         return False
+    if aac.channel_count not in _LAYOUTS:
+        return False
     # FFmpeg's encoder is asked what it would write, since a packet is only read right under its own configuration.
-    return aac.channel_count in _LAYOUTS and parse_aac_config(bytes(_encoder(aac).extradata or b"")) == aac
+    try:
+        return parse_aac_config(bytes(_encoder(aac).extradata or b"")) == aac
+    except FFmpegError:
+        return False  # It does not know such a sample rate.
 
 
 def _has_room(clip: ClipSound) -> bool:

@@ -68,14 +68,20 @@ def _turns(track: Track, starts: Sequence[int], rate: Fraction) -> Sequence[int]
         return None
     if not track.compositions:
         return range(track.sample_count)
-    shown = [time - track.first_composition for time in map(add, starts, expand(track.compositions))]
-    turns = [round(time / interval) for time in shown]
+    first = track.first_composition
+    shown = array("q", (time - first for time in map(add, starts, expand(track.compositions))))
+    # A half is never met, since an interval has more ticks than rounding can move a time by.
+    above, below = interval.numerator, interval.denominator
+    turns = array("q", ((2 * time * below + above) // (2 * above) for time in shown))
     return turns if _is_rounded(sorted(shown), interval) and len(set(turns)) == len(turns) else None
 
 
 def _is_rounded(times: Sequence[int], interval: Fraction) -> bool:
     """Tell whether times are multiples of an interval, each rounded up or down to a whole tick."""
-    return all(abs(time - index * interval) <= 1 for index, time in enumerate(times))
+    # In whole numbers: there may be millions, and a hostile index is even until the last of them.
+    below = interval.denominator
+    exact = range(0, len(times) * interval.numerator, interval.numerator)
+    return all(-below <= time * below - whole <= below for time, whole in zip(times, exact, strict=True))
 
 
 def _rewritten(track: Track, turns: Sequence[int], rate: Fraction) -> Track:
