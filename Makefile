@@ -29,6 +29,7 @@ check: .venv/dev  ## format, lint, types, import contracts
 bench: .venv/bench  ## what the README's figures are made of; takes a while
 	$(BIN)/python -m benchmarks.orchestration --json benchmarks/results/orchestration.json
 	$(BIN)/python -m benchmarks.stitch --json benchmarks/results/stitch.json
+	$(BIN)/python -m benchmarks.cold_start --json benchmarks/results/cold_start.json
 	$(BIN)/python -m docs.figures --write
 
 .venv/bin/python:

@@ -22,7 +22,11 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 def figures() -> dict[str, str]:
     """Give each table as Markdown by the name of its marker."""
-    return {"stitch": _stitch(_load("stitch")), "orchestration": _orchestration(_load("orchestration"))}
+    return {
+        "stitch": _stitch(_load("stitch")),
+        "orchestration": _orchestration(_load("orchestration")),
+        "cold_start": _cold_start(_load("cold_start")),
+    }
 
 
 def _load(name: str) -> Any:
@@ -92,6 +96,23 @@ def _orchestration_row(cell: Any) -> list[str]:
     times = median([a["cpu_seconds"] / b["cpu_seconds"] for a, b in zip(ours, floor, strict=True)])
     rates = [f"{median([_rate(run) for run in runs]):,.0f}" for runs in (ours, theirs)]
     return [_SETTINGS[cell["setting"]], f"{shape['jobs']}×{shape['segments']}", *rates, f"{ratio:.1f}", f"{times:.1f}"]
+
+
+def _cold_start(measured: Any) -> str:
+    head = ("function", "imports s", "imports CPU s", "first answer s", "peak MiB")
+    rows = [_cold_start_row(case) for case in measured["cases"]]
+    intro = (
+        "What a new instance of each cloud function costs before its first answer, Python's own start included, on a "
+        f"warm disk ({measured['machine']['cores']} cores, shared; the least disturbed of {measured['rounds']} rounds, "
+        "CPU and memory as medians):"
+    )
+    missed = [f"- **not met:** {each['text']}" for each in measured["verdicts"] if not each["met"]]
+    return "\n".join([intro, "", _table(head, rows), *(["", *missed] if missed else []), ""])
+
+
+def _cold_start_row(case: Any) -> list[str]:
+    seconds = [min(case["import_seconds"]), median(case["import_cpu_seconds"]), min(case["answer_seconds"])]
+    return [f"`{case['name']}`", *(f"{each:.2f}" for each in seconds), f"{median(case['peak_mib']):.0f}"]
 
 
 def _rate(run: Any) -> float:
