@@ -16,7 +16,7 @@ from media.clean_cuts import CleanCuts, idr_finder
 from media.clip_file import DiskClip
 from media.conform import milliseconds
 from media.fade_layout import LEAD_SAMPLES, PRIMING_SAMPLES, FadedFilm
-from media.film_tags import FilmTags
+from media.film_tags import FilmTags, tags_of
 from media.size import encoded_bytes_max
 from media.target import frames_kept
 from media.transition import Span, Stretch, Window, fade_frames, fade_of
@@ -153,6 +153,24 @@ class FadeWork:
             skew_us = 0 if part is None else skews[part]
             joins.append(Join(clip_index=clip, at_ms=milliseconds(self.film.middle_of(clip)), skew_us=skew_us))
         return joins
+
+
+@dataclass(frozen=True)
+class MadeFades:
+    """Fades whose windows are made."""
+
+    work: FadeWork
+    #: By the names of their tasks.
+    windows: Mapping[str, DiskClip]
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames were rendered."""
+        return self.work.encoded_frame_count
+
+    def splice(self, output: Path, progress: Progress) -> StitchReport:
+        """Join the film and read it back; see `FadeWork.splice`."""
+        return self.work.splice(self.windows, output, progress=progress, tags=tags_of(self.work.plan))
 
 
 def fade_work(plan: StitchPlan, target: Target, clips: Sequence[DiskClip], folder: Path) -> FadeWork:

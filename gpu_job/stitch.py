@@ -18,8 +18,9 @@ from events.errors import StitchFailed
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.encode import Encoding
+from gpu_job.fades import MadeFades, fade_work
 from gpu_job.ffmpeg import FFmpeg
-from gpu_job.film import Shelf, parts_of
+from gpu_job.film import PieceFile, Shelf, parts_of
 from gpu_job.heartbeat import Beat, heartbeat
 from gpu_job.inputs import Inputs
 from gpu_job.manifest import checkpoint_folder, forget
@@ -33,6 +34,7 @@ from media.seam_report import with_seams
 from media.target import choose_target
 from media.treatment import Target, Treatment
 from media.write import FilmPart, splice_parts
+
 
 #: Where each part of the work stands in the whole, in percent. Encoding is nearly all of it where there is any.
 _FETCHED, _ENCODED, _SPLICED, _UPLOADED = 4, 85, 97, 100
@@ -110,7 +112,8 @@ class _Work:
         self._folder = folder
         self._inputs = Inputs(plan, tools.objects, folder)
         self._target = choose_target(plan)
-        self.is_encoding = any(clip.treatment is not Treatment.COPY for clip in self._target.clips)
+        is_odd = any(clip.treatment is not Treatment.COPY for clip in self._target.clips)
+        self.is_encoding = is_odd or plan.has_fades
         #: What is done from time to time while we work.
         self.beats: list[Beat] = [self._beat]
 
@@ -149,7 +152,8 @@ class _Work:
             return self._film(encoding)
         except StitchFailed as exc:
             target = encoding.target
-            if target.reference_index is None or len({clip.treatment for clip in target.clips}) == 1:
+            is_mixed = self._plan.has_fades or len({clip.treatment for clip in target.clips}) > 1
+            if target.reference_index is None or not is_mixed:
                 raise
             # An encoder with habits that headers do not show. All encoded alike always go together.
             whole = self._encoding(choose_target(self._plan, copy=False))
@@ -160,18 +164,29 @@ class _Work:
     def _film(self, encoding: Encoding) -> StitchReport:
         tasks, done = encoding.tasks, encoding.finish()
         self._inputs.fetch(encoding.copied_indexes(), self._part(_ENCODED, _ENCODED))
-        report = self._spliced(parts_of(tasks, done, Shelf(self._tools.objects, self._folder)))
+        parts = parts_of(tasks, done, Shelf(self._tools.objects, self._folder))
+        fades = self._fades(encoding, parts) if self._plan.has_fades else None
+        report = fades.splice(film_path(self._folder), self._on_bytes) if fades else self._spliced(parts)
         count, found = encoding.resumed()
         return report.model_copy(
             update={
                 "encoded_clips": [index for index, clip in tasks.clips.items() if clip.pictures],
-                "encoded_frame_count": encoding.encoded_frames(done),
-                "encoder": encoding.encoder if any(clip.pictures for clip in tasks.clips.values()) else None,
+                "encoded_frame_count": encoding.encoded_frames(done) + (fades.frame_count if fades else 0),
+                "encoder": encoding.encoder if fades or any(clip.pictures for clip in tasks.clips.values()) else None,
                 "resumed_count": count or None,
                 "resumed_from": found if count else None,
                 "warnings": [*encoding.warnings(done), *report.warnings],
             }
         )
+
+    def _fades(self, encoding: Encoding, parts: list[FilmPart]) -> MadeFades:
+        """Render what lies around the joins."""
+        work = fade_work(self._plan, encoding.target, [part.clip for part in parts], self._folder)
+        require_space(self._folder, work.size_bytes_max, f"render {len(work.film.windows)} fades")
+        work.write_excerpts()
+        done = encoding.shop.make(work.tasks(), self._part(_FETCHED, _ENCODED))
+        shelf = Shelf(self._tools.objects, self._folder)
+        return MadeFades(work, {name: PieceFile(piece, shelf) for name, piece in done.items()})
 
     def _copied(self) -> StitchReport:
         """Make the film of clips that are all kept as they are."""
@@ -184,12 +199,11 @@ class _Work:
 
     def _spliced(self, parts: list[FilmPart]) -> StitchReport:
         """Join the parts, and make sure that the film holds every frame of every one."""
-
-        def on_bytes(written: int, total: int) -> None:
-            self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
-
         # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
-        return splice_parts(parts, film_path(self._folder), progress=on_bytes, tags=tags_of(self._plan))
+        return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags_of(self._plan))
+
+    def _on_bytes(self, written: int, total: int) -> None:
+        self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
 
     def _published(self, report: StitchReport) -> StitchReport:
         report = with_seams(report, self._plan, film_path(self._folder))
