@@ -45,6 +45,10 @@ def objection(plan: StitchPlan) -> str | None:
         return "it encodes everything anew, and nothing may be lost"
     if plan.fail_on_seams:
         return "bad joins are to be errors, and nobody looks at the joins of its films"
+    from media.loudness import needs_sound_work
+
+    if reason := needs_sound_work(plan):
+        return f"{reason}, which the Transcoder API is not asked for"
     if plan.has_fades:
         return "it sets whole clips one behind the other, and fades were asked for"
     if parse_uri(plan.output_uri).name.count("/") == 0:

@@ -73,8 +73,12 @@ class StitchReport(WireModel):
     width_px: int = Field(ge=1)
     height_px: int = Field(ge=1)
     size_bytes: int = Field(ge=0)
-    #: `none` for a film without sound, else how joins were made: `grid`, `smart`.
+    #: `none` for a film without sound, else how joins were made: `grid`, `smart`; or that all of it is `encoded`.
     sound: str
+    #: How loud the film is as EBU R128 measures it, in hundredths of LUFS, and its true peak in hundredths of dBTP;
+    #: None where nobody measured it, or where all is silent.
+    loudness_centi_lufs: int | None = None
+    true_peak_centi_db: int | None = None
     joins: list[Join] = Field(default_factory=list)
     #: Indexes of clips that had to be encoded.
     encoded_clips: list[int] = Field(default_factory=list)

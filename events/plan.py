@@ -9,6 +9,8 @@ from pydantic import AwareDatetime, Field
 from events.clip import Clip
 from events.wire import SCHEMA_VERSION, WireModel
 
+#: How loud music is under the clips' sound, in decibels relative to it: usually, and at least.
+MUSIC_DB_USUAL, MUSIC_DB_MIN = -18, -60
 #: Longest title of a clip.
 TITLE_MAX_CHARACTERS = 80
 
@@ -62,6 +64,24 @@ class Compression(StrEnum):
     SMALL = "small"
 
 
+class Seams(StrEnum):
+    """What a job does about joins that people would notice."""
+
+    #: They are in the report, and warnings say so.
+    WARN = "warn"
+    #: There is no film.
+    FAIL = "fail"
+
+
+class Loudness(StrEnum):
+    """How loud the film is."""
+
+    #: As its clips are.
+    KEEP = "keep"
+    #: As EBU R128 measures it, one level for all films: by one gain for the whole of it.
+    R128 = "r128"
+
+
 class Engine(StrEnum):
     """What can make the film."""
 
@@ -113,6 +133,10 @@ class StitchPlan(WireModel):
     #: How each clip becomes the next, and how long that takes; a cut takes no time.
     transition: Transition = Transition.CUT
     transition_ms: int = Field(default=TRANSITION_MS_USUAL, ge=TRANSITION_MS_MIN, le=TRANSITION_MS_MAX)
+    loudness: Loudness = Loudness.KEEP
+    #: `gs://bucket/object` of the music under the clips' sound, and how many decibels it is above that (so below 0).
+    music: str | None = None
+    music_db: int = Field(default=MUSIC_DB_USUAL, ge=MUSIC_DB_MIN, le=0)
     #: Whether a join that is worth a warning is an error instead.
     fail_on_seams: bool = False
     #: The only engine that may make it; None for the cheapest that can.

@@ -24,13 +24,17 @@ from events.complaints import quoted
 from events.errors import InvalidRequest, TooFewClips
 from events.names import parse_uri, uri_fault
 from events.plan import (
+    MUSIC_DB_MIN,
+    MUSIC_DB_USUAL,
     TRANSITION_MS_MAX,
     TRANSITION_MS_MIN,
     TRANSITION_MS_USUAL,
     Compression,
     Engine,
     Fit,
+    Loudness,
     Orientation,
+    Seams,
     Transition,
 )
 from events.wire import SCHEMA_VERSION, WireModel, invalid_request
@@ -52,15 +56,6 @@ class OnSegmentFailure(StrEnum):
     FAIL = "fail"
     #: The film is made without it, and a warning says so.
     SKIP = "skip"
-
-
-class Seams(StrEnum):
-    """What a job does about joins that people would notice."""
-
-    #: They are in the report, and warnings say so.
-    WARN = "warn"
-    #: There is no film.
-    FAIL = "fail"
 
 
 class Resolution(StrEnum):
@@ -107,6 +102,7 @@ def _is_an_object(value: str) -> str:
 #: A project or request name: a path component and part of a lock's name.
 _Name = Annotated[str, AfterValidator(_is_a_name)]
 _Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+_MusicDb = Annotated[int, Field(ge=MUSIC_DB_MIN, le=0)]
 _TransitionMs = Annotated[int, Field(ge=TRANSITION_MS_MIN, le=TRANSITION_MS_MAX)]
 _Uri = Annotated[str, StringConstraints(max_length=1500), AfterValidator(_is_an_object)]
 
@@ -129,6 +125,10 @@ class _Request(WireModel):
     transition: Transition = Transition.CUT
     transition_ms: _TransitionMs = TRANSITION_MS_USUAL
     seams: Seams = Seams.WARN
+    loudness: Loudness = Loudness.KEEP
+    #: `gs://bucket/object` of the music under the clips' sound: it is repeated or cut to the film's length.
+    music: _Uri | None = None
+    music_db: _MusicDb = MUSIC_DB_USUAL
     #: The only engine that may make the film; None for the cheapest that can.
     engine: Engine | None = None
 
@@ -235,6 +235,9 @@ class Settings(WireModel):
     transition: Transition = Transition.CUT
     transition_ms: _TransitionMs = TRANSITION_MS_USUAL
     seams: Seams = Seams.WARN
+    loudness: Loudness = Loudness.KEEP
+    music: str | None = None
+    music_db: _MusicDb = MUSIC_DB_USUAL
     engine: Engine | None = None
     output_path: str | None = None
 

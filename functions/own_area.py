@@ -44,8 +44,10 @@ def check_own_area(request: Request, bucket: str, user_id: str) -> None:
 
 def _objects(request: Request) -> list[tuple[str, str]]:
     """Give every object that a request names, with its field."""
+    named: list[tuple[str, str | None]] = [("music", request.music)]
     if isinstance(request, LongFormRequest):
-        images = [(f"prompts[{index}].startImage", scene.start_image) for index, scene in enumerate(request.prompts)]
-        return [(field, uri) for field, uri in images if uri is not None]
-    clips = [(f"clips[{index}]", uri) for index, uri in enumerate(request.clips)]
-    return clips if request.output_path is None else [*clips, ("outputPath", request.output_path)]
+        named += [(f"prompts[{index}].startImage", scene.start_image) for index, scene in enumerate(request.prompts)]
+    else:
+        named += [(f"clips[{index}]", uri) for index, uri in enumerate(request.clips)]
+        named.append(("outputPath", request.output_path))
+    return [(field, uri) for field, uri in named if uri is not None]

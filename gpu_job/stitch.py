@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from adapters.film_report import report_of, written_report
@@ -21,6 +22,7 @@ from gpu_job.encode import Encoding
 from gpu_job.fades import MadeFades, fade_work
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.film import PieceFile, Shelf, parts_of
+from gpu_job.finish_sound import FinishedSound
 from gpu_job.heartbeat import Beat, heartbeat
 from gpu_job.inputs import Inputs
 from gpu_job.manifest import checkpoint_folder, forget
@@ -34,7 +36,6 @@ from media.seam_report import with_seams
 from media.target import choose_target
 from media.treatment import Target, Treatment
 from media.write import FilmPart, splice_parts
-
 
 #: Where each part of the work stands in the whole, in percent. Encoding is nearly all of it where there is any.
 _FETCHED, _ENCODED, _SPLICED, _UPLOADED = 4, 85, 97, 100
@@ -206,7 +207,7 @@ class _Work:
         self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
 
     def _published(self, report: StitchReport) -> StitchReport:
-        report = with_seams(report, self._plan, film_path(self._folder))
+        report = with_seams(self._sounding(report), self._plan, film_path(self._folder))
         reporter, objects = self._tools.reporter, self._tools.objects
         reporter.progress(_SPLICED, "Uploading the film…")
         paper = self._folder / "report.json"
@@ -216,6 +217,19 @@ class _Work:
         objects.publish(film_path(self._folder), self._plan.output_uri)
         reporter.progress(_UPLOADED, "The film is there.")
         return report
+
+    def _sounding(self, report: StitchReport) -> StitchReport:
+        """Make the sound of the whole film what the plan wishes."""
+        tools = self._tools
+        sound = FinishedSound(
+            self._plan,
+            film_path(self._folder),
+            tools.objects,
+            cache(tools.ffmpeg),
+            stall_seconds=tools.stall_seconds,
+            on_step=lambda text: tools.reporter.progress(_SPLICED, text),
+        )
+        return sound.finish(report)
 
     def _require_room(self, target: Target) -> None:
         what = f"stitch {len(self._plan.clips)} clips of job {self._plan.job_id}"

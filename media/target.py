@@ -17,6 +17,7 @@ from events.errors import BadMedia
 from events.plan import Compression, Orientation, StitchPlan
 from media.conform import can_join
 from media.groups import FilmSound, Group, conforming_groups, film_sound
+from media.loudness import needs_sound_work
 from media.parameter_sets import AvcConfig, parse_avc_config, used_ids
 from media.shape import film_frame_rate, film_orientation, film_size, frames_shown, lies_as
 from media.treatment import ClipTreatment, Colour, Picture, Quality, SoundFormat, Target, Treatment
@@ -53,6 +54,8 @@ def everything_conforms(plan: StitchPlan) -> list[str]:
     """
     if plan.compression is Compression.SMALL:
         return ["a small file was asked for, so everything is encoded"]
+    if reason := needs_sound_work(plan):
+        return [reason]
     if plan.has_fades:
         return ["fades are rendered, so the frames around each join are encoded"]
     orientation = film_orientation([clip.facts for clip in plan.clips], plan.orientation)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from events.clip import Clip
 from events.errors import StitchFailed
 from events.names import output_name, stitch_name
-from events.plan import PlannedClip, StitchPlan
-from events.requests import Seams, SegmentSpec, Settings
+from events.plan import PlannedClip, Seams, StitchPlan
+from events.requests import SegmentSpec, Settings
 from pipeline.records import Job, Segment, SegmentState
 from pipeline.titles import source_type_of, title_of
 
@@ -64,6 +64,9 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
         compression=settings.compression,
         transition=settings.transition,
         transition_ms=settings.transition_ms,
+        loudness=settings.loudness,
+        music=settings.music,
+        music_db=settings.music_db,
         fail_on_seams=settings.seams is Seams.FAIL,
         engine=settings.engine,
         deadline_at=job.deadline_at,

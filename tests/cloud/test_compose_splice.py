@@ -23,7 +23,7 @@ from adapters.compose_tree import SOURCES_MAX, compose_tree
 from adapters.film_report import report_of
 from events.clip import StitchReport
 from events.errors import StitchFailed, Unavailable
-from events.plan import Compression, Engine, Orientation, StitchPlan
+from events.plan import Compression, Engine, Loudness, Orientation, StitchPlan
 from media.mp4_index import read_movie
 from media.reader import BytesReader
 from media.trim import nearest_cut
@@ -425,6 +425,9 @@ def test_more_clips_cost_more(disk: Store, clips: list[bytes]) -> None:
     [
         ({"compression": Compression.SMALL}, "a small file was asked for"),
         ({"orientation": Orientation.PORTRAIT}, "clip 1: it is 160x96 and the film is to be portrait (and 2 more)"),
+        ({"fail_on_seams": True}, "bad joins are to be errors"),
+        ({"loudness": Loudness.R128}, "the film is to be as loud as others"),
+        ({"music": "gs://films/m.mp3"}, "music is to play under the clips"),
         ({"output_uri": "gs://another/film.mp4"}, "clip 1 lies in bucket films and the film is to lie in another"),
     ],
 )

@@ -81,10 +81,12 @@ def _requests(uri: str) -> list[tuple[str, dict[str, Any]]]:
         ("clips[1]", {"clips": [MINE, uri]}),
         ("outputPath", {"clips": [MINE, MINE], "outputPath": reel}),
         ("prompts[1].startImage", {"prompts": ["x", {"prompt": "y", "startImage": uri}]}),
+        ("music", {"prompts": ["x"], "music": uri}),
+        ("music", {"clips": [MINE, MINE], "music": uri}),
     ]
 
 
-@pytest.mark.parametrize("number", range(3), ids=["clip", "output", "start image"])
+@pytest.mark.parametrize("number", range(5), ids=["clip", "output", "start image", "music", "music of a reel"])
 def test_an_object_of_somebody_else_is_refused_by_its_field(number: int) -> None:
     field, request = _requests(f"gs://{BUCKET}/users/bob/a.mp4")[number]
 
@@ -94,7 +96,7 @@ def test_an_object_of_somebody_else_is_refused_by_its_field(number: int) -> None
     assert refused.value.message.startswith(f"{field}: should be in gs://{BUCKET}/users/alice/, which is yours, not ")
 
 
-@pytest.mark.parametrize("number", range(3), ids=["clip", "output", "start image"])
+@pytest.mark.parametrize("number", range(5), ids=["clip", "output", "start image", "music", "music of a reel"])
 def test_an_object_of_another_bucket_is_refused_by_its_field(number: int) -> None:
     field, request = _requests("gs://another-bucket/users/alice/a.mp4")[number]
 
@@ -105,7 +107,7 @@ def test_an_object_of_another_bucket_is_refused_by_its_field(number: int) -> Non
     assert "not in the bucket another-bucket" in refused.value.message
 
 
-@pytest.mark.parametrize("number", range(3), ids=["clip", "output", "start image"])
+@pytest.mark.parametrize("number", range(5), ids=["clip", "output", "start image", "music", "music of a reel"])
 def test_ones_own_objects_are_let_through(number: int) -> None:
     _, request = _requests(f"gs://{BUCKET}/users/alice/holiday/a.mp4")[number]
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from events.errors import StitchFailed
 from events.names import parse_uri
-from events.plan import Compression, StitchPlan, Transition
-from events.requests import Seams, Settings
+from events.plan import Compression, Loudness, Seams, StitchPlan, Transition
+from events.requests import Settings
 from pipeline.plan import build_plan
 from pipeline.records import SegmentState, StitchWork
 from tests.unit.documents import J, S, a_job, a_segment, clip_of
@@ -20,6 +20,9 @@ SETTINGS = Settings(
     transition=Transition.CROSSFADE,
     transition_ms=700,
     seams=Seams.FAIL,
+    loudness=Loudness.R128,
+    music="gs://bucket/m.mp3",
+    music_db=-30,
 )
 JOB = a_job(J.STITCHING, settings=SETTINGS.to_json(), stitch=StitchWork(attempt=2, tries=1, claimed=True))
 
@@ -44,6 +47,7 @@ def test_a_plan_says_what_the_film_shall_be_and_puts_each_attempt_beside_the_oth
     assert (plan.title, plan.compression, plan.attempt) == ("The keeper", Compression.SMALL, 2)
     assert (plan.transition, plan.transition_ms) == (Transition.CROSSFADE, 700)
     assert plan.fail_on_seams
+    assert (plan.loudness, plan.music, plan.music_db) == (Loudness.R128, "gs://bucket/m.mp3", -30)
     assert plan.created_at == JOB.created_at
     assert parse_uri(plan.output_uri).name == "jobs/job_abc123/output/2/film.mp4"
     assert parse_uri(plan.report_uri).name == "jobs/job_abc123/stitch/2/report.json"
