@@ -11,6 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedded.exits import MEANINGS, errors_in_words
+from embedded.options import (
+    Between,
+    BetweenMs,
+    Home,
+    JobId,
+    Json,
+    Letter,
+    Output,
+    Overwrite,
+    Parallel,
+    Project,
+    RequestId,
+    Restart,
+)
 from embedded.terminal import prepare
 from events.plan import Compression, Fit, Orientation
 from events.requests import AspectRatio, OnSegmentFailure, Resolution
@@ -30,20 +44,6 @@ app = typer.Typer(
 )
 letters = typer.Typer(help="Messages that nobody could handle: list, show, replay.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
-
-
-Home = Annotated[Path | None, typer.Option("--home", help="Folder of jobs and objects; else LONGREEL_HOME.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON lines for programs.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes; ends in .mp4.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
-Project = Annotated[
-    str | None, typer.Option("--project", help="One job of a kind runs in a project; without it, one for each output.")
-]
-RequestId = Annotated[str | None, typer.Option("--request-id", help="The same id is the same job: it is made once.")]
-Restart = Annotated[bool, typer.Option("--force-restart", help="Cancel the project's running job and start anew.")]
-Parallel = Annotated[int | None, typer.Option("--parallel", min=1, max=50, help="Segments in flight at most.")]
-Letter = Annotated[str, typer.Argument(metavar="NUMBER", help="Its number; `longreel dead-letters list` shows it.")]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; `longreel jobs` lists them.")]
 
 
 def _tell_version(wanted: bool) -> None:
@@ -77,6 +77,8 @@ def make(
     daisy_chain: Annotated[
         bool, typer.Option("--daisy-chain", help="Start each scene from the last frame of the one before.")
     ] = False,
+    transition: Between = None,
+    transition_ms: BetweenMs = None,
     on_segment_failure: Annotated[
         OnSegmentFailure | None, typer.Option(help="What a lost scene does to the film.")
     ] = None,
@@ -103,7 +105,7 @@ def make(
         _set(request, title=title, aspectRatio=aspect_ratio, resolution=resolution, generator=generator)
         _set(request, onSegmentFailure=on_segment_failure, daisyChain=daisy_chain or None)
         _set(request, maxParallelSegments=parallel, projectId=project, requestId=request_id)
-        _set(request, forceRestart=force_restart or None)
+        _set(request, forceRestart=force_restart or None, transition=transition, transitionMs=transition_ms)
         delivery = check_output(output, overwrite=overwrite)
         with _opened(home, worker=True) as pipeline:
             commands.make(pipeline, request, delivery, as_json=as_json)
@@ -120,6 +122,8 @@ def stitch(
     compression: Annotated[
         Compression, typer.Option(help="How much the bytes may be changed.")
     ] = Compression.OPTIMIZED,
+    transition: Between = None,
+    transition_ms: BetweenMs = None,
     on_bad_clip: Annotated[
         OnSegmentFailure, typer.Option(help="What a broken clip does to the film.")
     ] = OnSegmentFailure.FAIL,
@@ -144,6 +148,7 @@ def stitch(
         request: dict[str, Any] = {"kind": "stitch", "orientation": orientation, "fit": fit, "compression": compression}
         _set(request, onSegmentFailure=on_bad_clip, title=title, maxParallelSegments=parallel, projectId=project)
         _set(request, requestId=request_id, forceRestart=force_restart or None)
+        _set(request, transition=transition, transitionMs=transition_ms)
         delivery = check_output(output, overwrite=overwrite)
         with _opened(home, worker=True) as pipeline:
             commands.stitch(pipeline, clips, request, delivery, as_json=as_json)

@@ -123,7 +123,9 @@ def frames(film: Path) -> int:
     with av.open(str(film)) as opened:
         assert opened.format.name.startswith("mov")
         count = 0
-        for frame in opened.decode():
+        # Chapters are a track of text, which nobody decodes.
+        played = [stream for stream in opened.streams if stream.type in ("video", "audio")]
+        for frame in opened.decode(played):
             count += isinstance(frame, av.VideoFrame)
         return count
 
