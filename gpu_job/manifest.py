@@ -204,9 +204,12 @@ class Checkpoints:
 
 
 def forget(store: ObjectStore, folder: str) -> None:
-    """Delete the checkpoints of a film that is there, as well as can be: what is left costs a little room."""
+    """Delete the checkpoints of a job whose film is there, as well as can be: what is left costs a little room.
+
+    Those of earlier plans go as well: a plan is made anew where a clip is left out or comes again.
+    """
     with suppress(PipelineError):
-        _delete(store, (info.uri for info in store.list(folder)))
+        _delete(store, (info.uri for info in store.list(folder.rstrip("/").rpartition("/")[0] + "/")))
 
 
 def _delete(store: ObjectStore, uris: Iterable[str]) -> None:

@@ -1,0 +1,174 @@
+"""How the work is cut, and that no cut is seen: every frame once, in order, whatever a clip's clock does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.cloud_run_estimate import X264_PIXELS_PER_SECOND
+from events.plan import Fit
+from gpu_job.chunks import FRAMES_MAX, SECONDS_MAX, Share, chunk_frames, chunks_of
+from gpu_job.ffmpeg import FFmpeg
+from media.encoder import keyframe_interval
+from media.shape import STANDARD_FRAME_RATES
+from media.treatment import Colour, Picture, Quality, Target
+from tests.gpu_job.bench import Bench, run
+from tests.gpu_job.film_reading import barcodes, decode, sound
+
+MakeClip = Callable[..., Path]
+
+
+def target(width_px: int, height_px: int, rate: Fraction, preset: str = "veryfast") -> Target:
+    picture = Picture(width_px, height_px, rate, "high", 2, 0, Colour())
+    return Target(picture, None, Quality(20, preset), Fit.PAD, (), None)
+
+
+TARGETS = st.builds(
+    target,
+    st.integers(1, 4096).map(lambda half: 2 * half),
+    st.integers(1, 4096).map(lambda half: 2 * half),
+    st.sampled_from(STANDARD_FRAME_RATES),
+    st.sampled_from(["veryfast", "medium"]),
+)
+
+
+@given(count=st.integers(1, 50), tasks=st.integers(0, 400))
+def test_every_chunk_belongs_to_exactly_one_worker(count: int, tasks: int) -> None:
+    shares = [Share(index, count).of(range(tasks)) for index in range(count)]
+
+    assert sorted(task for share in shares for task in share) == list(range(tasks))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_every_chunk_belongs_to_exactly_one_worker_for_all_counts_from_1_to_50() -> None:
+    for count in range(1, 51):
+        for tasks in (0, 1, 2, count - 1, count, count + 1, 7 * count + 3):
+            shares = [Share(index, count).of(range(tasks)) for index in range(count)]
+            assert sorted(task for share in shares for task in share) == list(range(tasks))
+
+
+@given(frame_count=st.integers(1, 10**6), most=st.integers(1, 300), has_index=st.booleans())
+def test_chunks_have_every_frame_once_and_are_about_equally_long(frame_count: int, most: int, has_index: bool) -> None:
+    chunks = chunks_of(frame_count, most, has_index=has_index)
+
+    assert (chunks[0].start, chunks[-1].stop) == (0, frame_count)
+    assert all(before.stop == after.start for before, after in pairwise(chunks))
+    lengths = {len(chunk) for chunk in chunks}
+    assert max(lengths) - min(lengths) <= 1
+    assert min(lengths) >= 1
+    assert len(chunks) <= 12 if not has_index else max(lengths) <= most
+
+
+@given(target=TARGETS, frames=st.integers(1, 10**6))
+def test_a_chunk_is_300_frames_or_30_seconds_of_a_slow_processor_at_most(target: Target, frames: int) -> None:
+    most = chunk_frames(target, frames)
+
+    picture, interval = target.picture, keyframe_interval(target.picture.frame_rate)
+    pixels = X264_PIXELS_PER_SECOND[target.quality.preset]
+    seconds = most * picture.width_px * picture.height_px / pixels
+    assert 1 <= most <= FRAMES_MAX
+    # Of the largest pictures half a key frame interval takes longer; shorter chunks would waste too many bytes.
+    assert seconds <= SECONDS_MAX or most == interval // 2
+    assert most < interval or most % interval == 0
+
+
+def test_where_a_film_is_cut_does_not_hang_on_the_machine() -> None:
+    hd = target(1920, 1080, Fraction(24))
+
+    assert chunk_frames(hd, 100_000) == 96
+    assert chunk_frames(target(640, 360, Fraction(24)), 100_000) == 288
+    assert chunk_frames(target(640, 360, Fraction(24)), 144) == 48
+
+
+GAP = "-vf setpts='PTS+gte(N,70)*1.5/TB' -fps_mode vfr"
+VARYING = "-vf setpts='PTS+floor(N/10)*0.04/TB' -fps_mode vfr"
+
+
+@pytest.mark.parametrize(
+    ("rate", "video", "suffix"),
+    [
+        ("30", "", "mp4"),
+        ("25", "-x264-params open-gop=1", "mp4"),
+        ("30000/1001", "-g 100", "mov"),
+        ("30", "", "mkv"),
+        ("30", "-bf 0", "ts"),
+        ("30", VARYING, "mp4"),
+        ("30", GAP, "mp4"),
+    ],
+)
+def test_a_clip_in_chunks_shows_the_same_frames_as_one_that_is_encoded_in_one_go(
+    bench: Bench, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch, rate: str, video: str, suffix: str
+) -> None:
+    plan = bench.plan(
+        make_clip(0, frames=250), make_clip(1, rate=rate, frames=150, video=video, suffix=suffix, sound=None)
+    )
+    report = bench.stitch(plan)
+    chunked = [code.frame for code in barcodes(bench.film)]
+    pieces = [line["message"] for line in bench.lines if "chunk" in line.get("message", "")]
+    bench.store.delete(plan.output_uri)
+    monkeypatch.setattr("gpu_job.clips.chunk_frames", lambda target, frames: 10_000)
+
+    whole = bench.stitch(plan)
+
+    assert len(pieces) >= 3, "it was cut"
+    assert chunked == [code.frame for code in barcodes(bench.film)]
+    assert report.frame_count == whole.frame_count == report.encoded_frame_count + 250
+
+
+def test_the_ffmpeg_of_this_system_cuts_at_the_same_frames(
+    bench: Bench, make_clip: MakeClip, system_ffmpeg: FFmpeg
+) -> None:
+    plan = bench.plan(make_clip(0, frames=250), make_clip(1, rate="30", frames=150, video=VARYING, sound=None))
+    bench.stitch(plan)
+    ours = [code.frame for code in barcodes(bench.film)]
+    bench.store.delete(plan.output_uri)
+
+    bench.stitch(plan, ffmpeg=lambda: system_ffmpeg)
+
+    assert [code.frame for code in barcodes(bench.film)] == ours
+
+
+def test_sound_goes_on_over_chunks_without_a_gap_or_a_click(bench: Bench, make_clip: MakeClip) -> None:
+    """It is one piece, whatever becomes of the picture: a steady tone stays steady."""
+    bench.stitch(bench.plan(make_clip(0, frames=250), make_clip(1, rate="30", frames=180)))
+
+    rate, samples = sound(bench.film)
+    tone = samples[0, int(10.6 * rate) : int(16.3 * rate)]
+    window = rate // 100
+    loudest = [float(abs(tone[at : at + window]).max()) for at in range(0, len(tone) - window, window)]
+    assert max(loudest) - min(loudest) < 0.02
+    assert float(abs(tone[1:] - tone[:-1]).max()) < 0.02
+
+
+def test_the_same_film_is_made_of_the_same_bytes_however_many_work_at_it(bench: Bench, make_clip: MakeClip) -> None:
+    plan = bench.plan(make_clip(0, frames=250), make_clip(1, rate="30", frames=150))
+    films = []
+    for processes in (1, 3):
+        bench.stitch(plan, processes=processes)
+        films.append(bench.film.read_bytes())
+        bench.store.delete(plan.output_uri)
+
+    assert films[0] == films[1]
+
+
+def test_an_index_that_leads_behind_the_frames_is_not_trusted(
+    bench: Bench, make_clip: MakeClip, tmp_path: Path, ffmpeg_program: str
+) -> None:
+    """The picture begins late: what is sought lies before it, so the chunk is made again from the start."""
+    late = tmp_path / "late.mkv"
+    clip = make_clip(1, rate="30", frames=150)
+    run(ffmpeg_program, "-itsoffset", "4", "-i", str(make_clip(1, rate="30", frames=60, sound=None)), "-i", str(clip),
+        "-map", "0:v", "-map", "1:a", "-c", "copy", str(late))  # fmt: skip
+
+    report = bench.stitch(bench.plan(make_clip(0, frames=250), late))
+
+    assert report.frame_count == len(decode(bench.film))
+    shown = [code.frame for code in barcodes(bench.film)][250:]
+    assert shown == sorted(shown)
+    assert shown[-1] >= 57
