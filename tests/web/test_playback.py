@@ -96,7 +96,7 @@ def showings(cinema: Cinema, films: dict[str, Path]) -> dict[str, Showing]:
     shown: dict[str, Showing] = {}
     for rate in RATES:
         shown |= dict(zip(missing, cinema.play([films[name] for name in missing], rate), strict=True))
-        missing = [name for name in missing if len(shown[name].frames) != len(EXPECTED[name])]
+        missing = [name for name in missing if not is_whole(shown[name], EXPECTED[name])]
         if not missing:
             break
     return shown
@@ -142,6 +142,11 @@ def test_a_jump_shows_the_frame_that_is_due_there(name: str, cinema: Cinema, fil
 
     wanted = [expected[i] for i in order]
     assert told(found, wanted) == wanted
+
+
+def is_whole(showing: Showing, expected: list[tuple[int, int]]) -> bool:
+    """Tell whether every frame was looked at in time: a busy page may read the next one off the screen."""
+    return len(showing.frames) == len(expected) and told(showing.frames, expected) == expected
 
 
 def told(frames: list[tuple[int, int]], expected: list[tuple[int, int]]) -> list[tuple[int, int]]:
