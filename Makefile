@@ -1,5 +1,7 @@
 # Two commands do all the set-up on a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
 PYTHON ?= python3
+# Tests that run at once, by files; each of them may start emulators of its own.
+JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -15,7 +17,7 @@ cloud-demo: .venv/dev  ## make a film by all cloud functions on Google's own emu
 web: tests/web/node_modules/.package-lock.json  ## the Firebase JS SDK, for the tests in a browser and the cloud demo
 
 test: .venv/dev  ## all tests; those that need a program that is not here say how to get it
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 shake: .venv/dev  ## the property tests, with many more examples
 	$(BIN)/pytest --hypothesis-profile=shake tests/unit tests/media
