@@ -63,6 +63,11 @@ def test_what_the_api_cannot_do_is_told_before(wish: dict[str, Any], said: str) 
     assert said in (objection(plan_of([clip_of()], **wish)) or "")
 
 
+def test_fades_are_refused_where_there_is_a_join() -> None:
+    assert "fades were asked for" in (objection(plan_of([clip_of(), clip_of(1)], transition="crossfade")) or "")
+    assert objection(plan_of([clip_of()], transition="crossfade")) is None
+
+
 def test_a_blurred_backdrop_is_refused_only_where_one_would_be_seen() -> None:
     wide, tall = clip_of(0), clip_of(1, width_px=720, height_px=1280)
 
