@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from events.errors import PipelineError, PreconditionFailed
+from events.errors import BadMedia, PipelineError, PreconditionFailed
 from events.plan import StitchPlan
 from gpu_job.objects import Objects
 from gpu_job.tasks import ClipFailed
@@ -48,6 +49,23 @@ class Inputs:
         for number, index in enumerate(indexes):
             on_share(number / len(indexes), "Fetching clips…")
             self.path(index)
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Turn what is wrong with one of these files, found during the block, into a failure of its clip.
+
+        Raises:
+            ClipFailed: instead of a BadMedia that names the clip's file.
+        """
+        try:
+            yield
+        except BadMedia as exc:
+            for index, path in self._paths.items():
+                if str(path) in exc.message:
+                    clip = self._plan.clips[index]
+                    label = f"clip {clip.segment_index + 1} ({clip.uri})"
+                    raise ClipFailed(clip.segment_index, BadMedia(exc.message.replace(str(path), label))) from exc
+            raise
 
     def _fetched(self, index: int) -> Path:
         clip = self._plan.clips[index]

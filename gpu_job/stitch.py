@@ -201,7 +201,8 @@ class _Work:
     def _spliced(self, parts: list[FilmPart]) -> StitchReport:
         """Join the parts, and make sure that the film holds every frame of every one."""
         # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
-        return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags_of(self._plan))
+        with self._inputs.blamed():
+            return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags_of(self._plan))
 
     def _on_bytes(self, written: int, total: int) -> None:
         self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from events.clip import ClipFacts
 from events.errors import BadMedia
+from media.ffmpeg_limits import PICTURE_PX_MAX, PIECE_BYTES_MAX, STREAMS_MAX
 from media.filters import at_rate, audio_filter, silence_source, video_filter
 from media.treatment import Colour, Picture, Quality, Target
 
@@ -128,6 +129,7 @@ def sound_args(clip: ClipEncode, target: Target, output: Path) -> list[str]:
 START_ARGS = (
     *("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"),
     *("-y", "-max_error_rate", f"{float(BROKEN_MAX):.2f}", "-filter_threads", "1"),
+    *("-max_alloc", str(PIECE_BYTES_MAX)),
 )
 
 
@@ -157,8 +159,10 @@ def _input_args(clip: ClipEncode, *more: str) -> list[str]:
         )
     # An MP4 may name other files as its data; FFmpeg must not follow them.
     references = ["-enable_drefs", "0", "-use_absolute_path", "0"] if demuxer == "mov" else []
-    source = ["-threads", "1", *more, "-i", file_url(clip.source)]
-    return ["-protocol_whitelist", "file", "-f", demuxer, *references, *source]
+    # The picture may be larger than its container says.
+    source = ["-threads", "1", "-max_pixels", str(PICTURE_PX_MAX), *more, "-i", file_url(clip.source)]
+    limits = ["-protocol_whitelist", "file", "-max_streams", str(STREAMS_MAX)]
+    return [*limits, "-f", demuxer, *references, *source]
 
 
 def _mp4_args(output: Path) -> list[str]:

@@ -7,6 +7,7 @@ Everything read here may come from a stranger: sizes are bounded, and whatever i
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -30,6 +31,8 @@ TRACKS_MAX = 64
 EDITS_MAX = 1000
 #: An index in front is followed by the heads of a `free` and an `mdat` box, which tell where the media is.
 _HEADS_BEHIND_MOOV = 32
+#: More ticks a second are a negative number to FFmpeg; the finest clock in use has 705.6 million.
+_TIMESCALE_MAX = 2**31 - 1
 #: What follows the media is the index, and fetched at once, if it is no longer than this: that of some ten minutes.
 _TAIL_BYTES_MAX = 512 * 1024
 #: Kinds of sample entries that say "encrypted".
@@ -129,6 +132,8 @@ def _times(moov: bytes, header: Box) -> tuple[int, int]:
     timescale, duration = struct.unpack_from(">IQ" if wide else ">II", moov, header.body + (20 if wide else 12))
     if not timescale:
         raise BadMedia("its index says zero ticks a second")
+    if timescale > _TIMESCALE_MAX:
+        raise BadMedia(f"its index says {timescale} ticks a second; {_TIMESCALE_MAX} are the most")
     return timescale, duration
 
 
@@ -210,7 +215,7 @@ def _read_entry(moov: bytes, stbl: Box, kind: bytes, number: int) -> VideoEntry 
 
 
 def _check_inside(movie: Movie) -> None:
-    """Refuse an index that points behind the end of the file or lists more than is there, and no frames at all."""
+    """Refuse an index that points outside of the media or lists more than is there, and no frames at all."""
     for track in movie.video_tracks + movie.sound_tracks:
         end = max(map(track.chunk_end, range(len(track.chunk_offsets))), default=0)
         if end > movie.size_bytes:
@@ -221,5 +226,17 @@ def _check_inside(movie: Movie) -> None:
                 f"its index lists {track.size_sums[-1]} bytes of samples in a file of {movie.size_bytes}: "
                 "they lie over each other"
             )
+        _check_media(movie, track)
     if not movie.is_fragmented and not movie.video.sample_count:
         raise BadMedia("its video track has no frames")
+
+
+def _check_media(movie: Movie, track: Track) -> None:
+    """Refuse samples that do not lie in an `mdat`: what is read as a picture there is the index, or anything."""
+    ranges = sorted(movie.media_ranges)
+    starts = [start for start, _ in ranges]
+    for chunk, start in enumerate(track.chunk_offsets):
+        end = track.chunk_end(chunk)
+        at = bisect_right(starts, start) - 1
+        if start < end and (at < 0 or end > ranges[at][1]):
+            raise BadMedia(f"its index says that samples lie in bytes {start} to {end}, where there is no media")

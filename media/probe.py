@@ -8,8 +8,8 @@ from events.clip import ClipFacts
 from events.errors import BadMedia
 from media.conform import conform, milliseconds, obstacles, ratio
 from media.container import MOV, MP4, SNIFF_BYTES, Container, sniff
-from media.fragments import refuse_hostile_fragments
 from media.ffmpeg_limits import PICTURE_PX_MAX
+from media.fragments import refuse_hostile_fragments
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import ByteReader, WindowedReader

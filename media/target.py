@@ -37,6 +37,9 @@ _PROFILES = {"Constrained Baseline": "baseline", "Baseline": "baseline", "Main":
 #: Depths of reordering that x264 can be told to have, as `media/conform.py` writes them.
 _REORDER_DEPTHS = {"0 frames": 0, "1 frames": 1, "2 frames": 2}
 
+#: Frames a second, at least and at most, that clips are encoded to since another one has them.
+FRAME_RATE_MIN, FRAME_RATE_MAX = Fraction(5), Fraction(240)
+
 #: What ends the configuration of an encoded clip: 4:2:0, 8 bit; only the profiles from High on say it.
 _TAILS = {"baseline": b"", "main": b"", "high": b"\xfd\xf8\xf8\x00"}
 
@@ -209,6 +212,9 @@ def _measured_picture(clip: ClipFacts, group: Group) -> Picture | None:
         and not any(name.startswith("box ") for name in properties)
     )
     if not plain or profile is None or reorder_depth is None or colour is None or clip.frame_rate is None:
+        return None
+    # Its rate would be that of the others: ten thousand frames a second, or one an hour, is none that they can have.
+    if not FRAME_RATE_MIN <= Fraction(clip.frame_rate) <= FRAME_RATE_MAX:
         return None
     sps_id = _free_id(group, _TAILS[profile])
     if sps_id is None:

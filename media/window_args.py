@@ -14,6 +14,7 @@ from pathlib import Path
 
 from events.plan import Transition
 from media.encoder import AUDIO_BITRATE_BPS, START_ARGS, VIDEO_ENCODERS, file_url
+from media.ffmpeg_limits import PICTURE_PX_MAX
 from media.filters import channel_layout, colour_tags
 from media.transition import Fade
 from media.treatment import Picture, SoundFormat, Target
@@ -85,7 +86,7 @@ def window_args(window: WindowEncode, target: Target, output: Path, encoder: str
     args = [*START_ARGS, *_GRAPH_THREADS]
     for clip in (window.out, window.into):
         args += ["-protocol_whitelist", "file", "-f", "mov", "-enable_drefs", "0", "-use_absolute_path", "0"]
-        args += ["-threads", "1", "-i", file_url(clip.excerpt)]
+        args += ["-threads", "1", "-max_pixels", str(PICTURE_PX_MAX), "-i", file_url(clip.excerpt)]
     graph = _picture_graph(window, target.picture)
     if target.sound and window.sound:
         graph += ";" + _sound_graph(window, window.sound, target.sound)
