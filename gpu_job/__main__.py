@@ -29,6 +29,7 @@ from gpu_job.chunks import Share
 from gpu_job.exits import BAD_INPUT, DONE, STOPPED, USAGE, error_of, exit_code_of
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.ffmpeg_choice import choose_ffmpeg
+from gpu_job.leases import Holder
 from gpu_job.objects import DiskObjects, Objects
 from gpu_job.reporter import Reporter
 from gpu_job.stitch import Tools, stitch
@@ -107,7 +108,7 @@ class _Worker:
     """Who we are among the workers on a plan."""
 
     share: Share = field(default_factory=Share)
-    owner: str | None = None
+    holder: Holder = field(default_factory=Holder)
 
 
 def _on_cloud(plan_uri: str) -> tuple[CloudObjects, CloudReporter, _Worker, int | None]:
@@ -116,9 +117,9 @@ def _on_cloud(plan_uri: str) -> tuple[CloudObjects, CloudReporter, _Worker, int 
     from gpu_job.cloud_task import open_cloud
 
     objects, reporter, task = open_cloud(plan_uri, os.environ, sys.stdout)
-    # A task that runs again was killed before: Cloud Run never has two tries of one task at a time.
-    owner = f"{task.execution}/{task.index}" if task.execution else None
-    worker = _Worker(Share(task.index, task.count), owner)
+    # Cloud Run begins another try of a task only when the one before has ended.
+    holder = Holder(f"{task.execution}/{task.index}" if task.execution else "", task.attempt)
+    worker = _Worker(Share(task.index, task.count), holder)
     if task.index >= task.count:
         reporter.note(f"task {task.index} has nothing to do: there are {task.count} of them, counted from 0")
         return objects, reporter, worker, DONE
@@ -149,7 +150,7 @@ def _tools(options: argparse.Namespace, objects: Objects, reporter: Reporter, wo
         stall_seconds=options.stall_seconds,
         expects_card=options.expect_gpu,
         share=worker.share,
-        owner=worker.owner,
+        holder=worker.holder,
         lease_seconds=options.lease_seconds,
         processes=options.processes,
     )

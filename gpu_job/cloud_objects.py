@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from events.errors import NotFound, PreconditionFailed
-from gpu_job.leases import take_lease
+from gpu_job.leases import Holder, take_lease
 from gpu_job.objects import Lease
 from pipeline.object_port import ObjectInfo
 
@@ -38,9 +38,9 @@ class CloudObjects:
         content_type = _CONTENT_TYPES.get(Path(uri).suffix, "application/octet-stream")
         return self._store.upload_from(path, uri, content_type)
 
-    def lease(self, uri: str, owner: str | None, seconds: float) -> Lease | None:
+    def lease(self, uri: str, holder: Holder, seconds: float) -> Lease | None:
         """Take the lease that an object stands for."""
-        return take_lease(self._store, uri, owner, seconds)
+        return take_lease(self._store, uri, holder, seconds)
 
     def fetch(self, uri: str, generation: int, into: Path) -> Path:
         """Copy the object to `into`, once however often it is asked for."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from events.errors import BadMedia, StitchFailed
+from events.errors import BadMedia, NotFound, PreconditionFailed, StitchFailed, Unavailable
 from gpu_job.clips import FilmTasks
 from gpu_job.manifest import Manifest
 from gpu_job.objects import Objects
@@ -36,7 +36,8 @@ class Shelf:
     def path(self, piece: Manifest) -> Path:
         """Give a piece's file; the one that was not used for longest makes room for it."""
         if piece.uri not in self._held:
-            self._held[piece.uri] = self.objects.fetch(piece.uri, piece.generation, self._folder)
+            with present(piece):
+                self._held[piece.uri] = self.objects.fetch(piece.uri, piece.generation, self._folder)
             if len(self._held) > _HELD:
                 _, oldest = self._held.popitem(last=False)
                 if oldest.is_relative_to(self._folder):
@@ -57,8 +58,7 @@ class PieceFile(ClipFile):
         self.size_bytes = piece.size_bytes
         self._piece = piece
         self._shelf = shelf
-        self._read = partial(shelf.objects.store.read, piece.uri, generation=piece.generation)
-        reader = SpanReader(piece.size_bytes, lambda offset, length: self._read(offset, length))
+        reader = SpanReader(piece.size_bytes, self.read)
         try:
             fetch_index(reader)
             self.movie = read_movie(reader, piece.uri)
@@ -71,7 +71,17 @@ class PieceFile(ClipFile):
 
     def read(self, offset: int, length: int) -> bytes:
         """Give `length` bytes from `offset`; fewer only at the end."""
-        return self._read(offset, length)
+        with present(self._piece):
+            return self._shelf.objects.store.read(self._piece.uri, offset, length, self._piece.generation)
+
+
+@contextmanager
+def present(piece: Manifest) -> Iterator[None]:
+    """Say of a kept piece that is gone that another run can make it again."""
+    try:
+        yield
+    except (NotFound, PreconditionFailed) as exc:
+        raise Unavailable(f"join {piece.uri}: somebody has deleted it meanwhile; run it again") from exc
 
 
 def parts_of(tasks: FilmTasks, done: Mapping[str, Manifest], shelf: Shelf) -> list[FilmPart]:

@@ -1,6 +1,6 @@
 """A lease of which an object is the paper: who holds it writes the object anew from time to time.
 
-    {"owner": "stitch-cpu-x7k2p/0"}
+    {"owner": "stitch-cpu-x7k2p/0", "try": 1, "token": "5f1c…"}
 
 No clocks are compared: whoever finds a lease watches it. If its generation changes, its holder is alive; if not for
 the agreed time, the holder is dead, and the lease is taken over under the condition that it still has not changed.
@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from events.errors import NotFound, PipelineError, PreconditionFailed
 from pipeline.object_port import ObjectStore
@@ -21,20 +22,35 @@ from pipeline.object_port import ObjectStore
 _LOOKS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease."""
+
+    #: Whose tries follow each other: a later try is begun only when the one before is dead. Empty where nobody tells.
+    owner: str = ""
+    number: int = 0
+    #: Of one process alone.
+    token: str = ""
+
+    def follows(self, other: Holder) -> bool:
+        """Tell whether the other is dead for certain."""
+        return bool(self.owner) and self.owner == other.owner and self.number > other.number
+
+
 class ObjectLease:
     """A lease that is held.
 
     Args:
         store: where its object is.
         uri: of the object.
-        owner: who holds it.
+        holder: who holds it.
         generation: of the object as we wrote it.
     """
 
-    def __init__(self, store: ObjectStore, uri: str, owner: str, generation: int) -> None:
+    def __init__(self, store: ObjectStore, uri: str, holder: Holder, generation: int) -> None:
         self._store = store
         self._uri = uri
-        self._owner = owner
+        self._holder = holder
         self._generation = generation
 
     def renew(self) -> bool:
@@ -44,7 +60,7 @@ class ObjectLease:
             PipelineError: the store did not answer; the lease is still ours for now.
         """
         try:
-            self._generation = self._store.write(self._uri, _paper(self._owner), self._generation).generation
+            self._generation = self._store.write(self._uri, _paper(self._holder), self._generation).generation
         except PreconditionFailed:
             return False
         return True
@@ -52,14 +68,14 @@ class ObjectLease:
     def release(self) -> None:
         """Delete the object, if it is still ours; otherwise it is left alone."""
         with suppress(PipelineError):  # Nobody waits for it longer than for a dead holder's.
-            if _owner(self._store, self._uri) == self._owner:
+            if _read(self._store, self._uri) == self._holder:
                 self._store.delete(self._uri)
 
 
 def take_lease(
     store: ObjectStore,
     uri: str,
-    owner: str | None,
+    holder: Holder,
     seconds: float,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -70,22 +86,22 @@ def take_lease(
     Args:
         store: where the object is.
         uri: of the object.
-        owner: our name: an earlier holder of that name is dead for certain. None for a name that nobody has.
+        holder: who we are; the token is ours to choose.
         seconds: how long a holder may be silent.
         clock: seconds that only rise.
         sleep: waits so many seconds.
     """
-    owner = owner or secrets.token_hex(8)
+    holder = replace(holder, token=secrets.token_hex(8))
     while True:
         found = store.stat(uri)
         generation = found.generation if found else 0
-        if found and _owner(store, uri) != owner:
+        if found and not holder.follows(_read(store, uri)):
             now = _watched(store, uri, generation, seconds, clock, sleep)
             if now not in (0, generation):
                 return None
             generation = now
         try:
-            return ObjectLease(store, uri, owner, store.write(uri, _paper(owner), generation).generation)
+            return ObjectLease(store, uri, holder, store.write(uri, _paper(holder), generation).generation)
         except PreconditionFailed:
             continue  # Somebody was faster: look who.
 
@@ -110,13 +126,14 @@ def _watched(
     return generation
 
 
-def _paper(owner: str) -> bytes:
-    return json.dumps({"owner": owner}).encode()
+def _paper(holder: Holder) -> bytes:
+    return json.dumps({"owner": holder.owner, "try": holder.number, "token": holder.token}).encode()
 
 
-def _owner(store: ObjectStore, uri: str) -> str | None:
+def _read(store: ObjectStore, uri: str) -> Holder:
+    """Read who holds a lease; nobody that is known where it is none of our papers."""
     try:
         said = json.loads(store.read(uri))
-    except (NotFound, ValueError):
-        return None
-    return said.get("owner") if isinstance(said, dict) else None
+        return Holder(str(said["owner"]), int(said["try"]), str(said["token"]))
+    except (NotFound, ValueError, KeyError, TypeError):
+        return Holder()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters.disk import DiskObjectStore
-from events.errors import NotFound, PreconditionFailed
+from events.errors import NotFound, PreconditionFailed, Unavailable
+from gpu_job.leases import Holder
 from pipeline.object_port import ObjectInfo, ObjectStore
 
 
@@ -38,12 +39,12 @@ class Objects(Protocol):
         """Make a file an object, as `publish` does, and tell which version it became."""
         ...
 
-    def lease(self, uri: str, owner: str | None, seconds: float) -> Lease | None:
+    def lease(self, uri: str, holder: Holder, seconds: float) -> Lease | None:
         """Take the lease of this name; None where another worker has it and is alive.
 
         Args:
             uri: of an object that may stand for the lease.
-            owner: who takes it: an earlier holder of the same name is dead for certain; None where nobody is.
+            holder: who takes it.
             seconds: how long a holder may be silent before it counts as dead, where only its silence tells.
         """
         ...
@@ -99,16 +100,21 @@ class DiskObjects:
             shutil.move(path, part)
             return self._store.finish(part, uri)
 
-    def lease(self, uri: str, owner: str | None, seconds: float) -> Lease | None:
-        """Take a lock of the kernel, which ends with its holder, however that dies."""
-        del owner, seconds
+    def lease(self, uri: str, holder: Holder, seconds: float) -> Lease:
+        """Take a lock of the kernel, which ends with its holder, however that dies.
+
+        Raises:
+            Unavailable: another process has it.
+        """
+        del holder, seconds
         name = f"lease-{hashlib.sha256(uri.encode()).hexdigest()[:16]}.lock"
         handle = os.open(self._store.parts / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError as exc:
             os.close(handle)
-            return None
+            # Whoever started us waits for a film: it may ask again, and finds then what the other one has made.
+            raise Unavailable(f"stitch by {uri}: another stitch of it is at work") from exc
         return _Lock(handle)
 
     def fetch(self, uri: str, generation: int, into: Path) -> Path:

@@ -20,8 +20,8 @@ from events.errors import PipelineError
 #: Shortest time between two progress lines, if nobody says otherwise: a person sees no more, and each is an event.
 _INTERVAL_SECONDS = 0.2
 
-#: Longest time without a line while we work: whoever hears nothing for much longer takes us for dead.
-HEARTBEAT_SECONDS = 10
+#: Longest time without a line while we work, or twice as long at most: whoever hears nothing for longer may worry.
+HEARTBEAT_SECONDS = 5
 
 
 class Reporter:

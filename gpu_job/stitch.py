@@ -25,6 +25,7 @@ from gpu_job.film import PieceFile, Shelf, parts_of
 from gpu_job.finish_sound import FinishedSound
 from gpu_job.heartbeat import Beat, heartbeat
 from gpu_job.inputs import Inputs
+from gpu_job.leases import Holder
 from gpu_job.manifest import checkpoint_folder, forget
 from gpu_job.objects import Objects
 from gpu_job.reporter import HEARTBEAT_SECONDS, Reporter
@@ -57,8 +58,8 @@ class Tools:
     expects_card: bool = False
     #: Which part of the encoding is ours.
     share: Share = field(default_factory=Share)
-    #: Who we are: whoever held our lease under this name before is dead for certain. None where nobody tells.
-    owner: str | None = None
+    #: Who we are among those that may want our lease.
+    holder: Holder = field(default_factory=Holder)
     #: How long another worker may be silent before it counts as dead.
     lease_seconds: float = 30
     #: How many FFmpegs work at a time; None for what the machine can do.
@@ -76,13 +77,15 @@ def stitch(plan: StitchPlan, tools: Tools) -> StitchReport | None:
         PipelineError: anything else, see `gpu_job/exits.py`.
     """
     if done := _done_before(plan, tools):
+        # Whoever made it may have died before it had tidied up.
+        forget(tools.objects.store, checkpoint_folder(plan))
         return done
     with workspace(tools.work, plan.job_id) as folder:
         work = _Work(plan, tools, folder)
         if not work.is_encoding and tools.share.index:
             tools.reporter.note(f"worker {tools.share.index} has nothing to do: no clip is encoded")
             return None
-        with heartbeat(work.beats, HEARTBEAT_SECONDS):
+        with heartbeat(work.beats, min(HEARTBEAT_SECONDS, tools.lease_seconds / 4)):
             return work.run()
 
 
@@ -240,7 +243,7 @@ class _Work:
     def _leased(self, name: str) -> Iterator[bool]:
         """Hold a lease during the block, renewed by the heartbeat; False where another worker has it."""
         uri = f"{checkpoint_folder(self._plan)}{name}.lease"
-        lease = self._tools.objects.lease(uri, self._tools.owner, self._tools.lease_seconds)
+        lease = self._tools.objects.lease(uri, self._tools.holder, self._tools.lease_seconds)
         if lease is None:
             self._tools.reporter.note(f"another worker is at it and alive ({uri}), so that there is nothing to do")
             yield False
