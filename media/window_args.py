@@ -118,7 +118,7 @@ def _picture_graph(window: WindowEncode, picture: Picture) -> str:
         chains[1] += f",fade=type=in:start_frame=0:nb_frames={fade.in_frames}"
         joined = "[out][into]concat=n=2:v=1:a=0"
     # FFmpeg 5's xfade leaves a hole in time behind the fade, though no frame is missing.
-    evenly = f"setpts=N/({picture.frame_rate})/TB,fps=fps={picture.frame_rate}"
+    evenly = f"setpts=round(N/({picture.frame_rate})/TB),fps=fps={picture.frame_rate}"
     tail = f"{evenly},{_format(picture)},{colour_tags(picture.colour)},trim=end_frame={window.frame_count}"
     return f"{chains[0]}[out];{chains[1]}[into];{joined},{tail}[picture]"
 
@@ -136,7 +136,7 @@ def _sound_graph(window: WindowEncode, plan: WindowSound, sound: SoundFormat) ->
     ]
     mixed = "[out_sound][into_sound]amix=inputs=2:normalize=0:duration=longest"
     # Counted anew, in whole packets: where its inputs end, amix now and then stamps a frame too early.
-    whole = f"apad,atrim=end_sample={plan.sample_count},asetnsamples=n={PACKET_SAMPLES}:p=1,asetpts=N/SR/TB"
+    whole = f"apad,atrim=end_sample={plan.sample_count},asetnsamples=n={PACKET_SAMPLES}:p=1,asetpts=round(N/SR/TB)"
     return ";".join([*chains, f"{mixed},{whole}[sound]"])
 
 
@@ -147,8 +147,8 @@ def _laid(number: int, clip: WindowClip, sound: SoundFormat) -> str:
         f"aformat=sample_fmts=fltp:channel_layouts={channel_layout(sound.channel_count)}"
     )
     if clip.sound_at < 0:
-        return f"{into_format},atrim=start_sample={-clip.sound_at},asetpts=N/SR/TB"
-    return f"{into_format},adelay=delays={clip.sound_at}S:all=1,asetpts=N/SR/TB"
+        return f"{into_format},atrim=start_sample={-clip.sound_at},asetpts=round(N/SR/TB)"
+    return f"{into_format},adelay=delays={clip.sound_at}S:all=1,asetpts=round(N/SR/TB)"
 
 
 def _faded(way: str, start: int, count: int) -> str:

@@ -175,10 +175,13 @@ def test_a_fade_is_as_good_as_in_a_film_that_is_encoded_whole(
     assert min(found) >= 0.97
 
 
-def loudness(samples: np.ndarray, start: int, end: int, wave: int) -> np.ndarray:
-    """Give the loudness of overlapping stretches of ten whole waves, of so many samples each, between two samples."""
+def loudness(samples: np.ndarray, start: int, end: int, length: int) -> np.ndarray:
+    """Give the loudness of overlapping stretches of so many samples, whole waves, between two samples."""
     return np.array(
-        [math.sqrt(float(np.mean(samples[0, at : at + 10 * wave] ** 2))) for at in range(start, end - 10 * wave, wave)]
+        [
+            math.sqrt(float(np.mean(samples[0, at : at + length] ** 2)))
+            for at in range(start, end - length, length // 10)
+        ]
     )
 
 
@@ -188,12 +191,12 @@ def bend(samples: np.ndarray) -> float:
     return float(np.max(np.abs(np.diff(inner, 2))))
 
 
-@pytest.mark.parametrize("rate", ["24", "30000/1001"])
+@pytest.mark.parametrize(("rate", "sampled"), [("24", "48000 2"), ("30000/1001", "48000 2"), ("25", "44100 1")])
 def test_a_tone_goes_on_through_copied_and_rendered_parts_without_a_dip_or_a_click(
-    make_clip: MakeClip, make_film: MakeFilm, rate: str
+    make_clip: MakeClip, make_film: MakeFilm, rate: str, sampled: str
 ) -> None:
     structure = "-g 24 -keyint_min 24 -sc_threshold 0 -bf 2"
-    clips = [make_clip(2, frames=count, rate=rate, video=structure) for count in (61, 74, 67)]
+    clips = [make_clip(2, frames=count, rate=rate, video=structure, sound=sampled) for count in (61, 74, 67)]
 
     made = make_film(*clips, transition="crossfade", transition_ms=400)
 
@@ -206,12 +209,14 @@ def test_a_tone_goes_on_through_copied_and_rendered_parts_without_a_dip_or_a_cli
     fading = [(start * film.interval, (start + film.fade.in_frames) * film.interval) for start in film.starts[1:-1]]
     plain = pairwise([0.1, *(float(at) for fade in fading for at in fade), heard.shape[1] / rate_hz - 0.1])
     found = [
-        loudness(heard, round((a + 0.02) * rate_hz), round((b - 0.02) * rate_hz), rate_hz // 600)
+        loudness(heard, round((a + 0.02) * rate_hz), round((b - 0.02) * rate_hz), 10 * rate_hz // 600)
         for number, (a, b) in enumerate(plain)
         if number % 2 == 0
     ]
     loud = np.concatenate(found)
-    assert loud.max() < 1.03 * loud.min()
+    own = loudness(before, rate_hz // 10, before.shape[1] - rate_hz // 10, 10 * rate_hz // 600)
+    # Encoders waver a little, at low bitrates more.
+    assert loud.max() / loud.min() < 1.02 * own.max() / own.min()
 
 
 def beeping(ffmpeg: FFmpeg, path: Path, frames: int, beeps: list[float], video: str) -> Path:
