@@ -40,6 +40,9 @@ NVENC_PIXELS_PER_SECOND = 400_000_000
 #: Encoding a clip's sound alone: many times faster than it plays, an estimate.
 SOUND_SPEED = 50
 
+#: The most frames of a picture that are encoded before they are put away (`gpu_job/chunks.py`).
+CHUNK_FRAMES_MAX = 300
+
 #: What Python and FFmpeg take of the memory: 0.1 GiB and, with 1080p pictures, up to 1.5 GiB; the rest is the disk.
 PROGRAM_BYTES = 2 * 1024**3
 
@@ -99,8 +102,9 @@ def estimate(plan: StitchPlan, machine: Machine) -> Estimate:
     seconds += _encode_seconds(plan, target, machine, encoder)
     seconds += film / SPLICE_BYTES_PER_SECOND + film / UPLOAD_BYTES_PER_SECOND
     count = sum(clip.treatment is Treatment.ENCODE for clip in target.clips)
-    # As `gpu_job/stitch.py` asks for room: what was encoded is there as clips and in the film.
-    return Estimate(seconds, fetched + encoded + film, count, encoder)
+    # As `gpu_job/room.py` asks for room: the clips, the film, and chunks that are being made or joined.
+    in_hand = min(encoded, (machine.vcpus + 1) * encoded_bytes_max(target, CHUNK_FRAMES_MAX))
+    return Estimate(seconds, fetched + in_hand + film, count, encoder)
 
 
 def _bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:

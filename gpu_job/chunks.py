@@ -12,12 +12,12 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TypeVar
 
-from adapters.cloud_run_estimate import X264_PIXELS_PER_SECOND
+from adapters.cloud_run_estimate import CHUNK_FRAMES_MAX, X264_PIXELS_PER_SECOND
 from media.encoder import keyframe_interval
 from media.treatment import Target
 
 #: What a stop may cost at most: so many frames, or so many seconds of one slow processor.
-FRAMES_MAX = 300
+FRAMES_MAX = CHUNK_FRAMES_MAX
 SECONDS_MAX = 30
 #: A film is cut into so many chunks or more, if it is long enough, so that several processors have work.
 _CHUNKS_WANTED = 16
