@@ -25,8 +25,9 @@ FRAME_PX_MAX = 4096 * 4096
 #: ten minutes have at 60. Other clips have a sync sample every few seconds, and only what follows the last is decoded.
 DECODED_PX_MAX = 9000 * 1920 * 1080
 DECODED_FRAMES_MAX = 36_000
-#: Times that each byte of a clip may be read to come to its last frame.
+#: Times that each byte of a clip may be read to come to its last frame, and the CPU seconds that it may take.
 _READS_MAX = 3
+_SECONDS_MAX = 60.0
 
 
 def last_frame_png(reader: ByteReader, name: str, keep_ms: int | None = None) -> bytes:
@@ -45,7 +46,7 @@ def last_frame_png(reader: ByteReader, name: str, keep_ms: int | None = None) ->
     """
     from av.error import FFmpegError
 
-    from media.probe_av import PROBE_BYTES_MAX, open_with_av
+    from media.probe_av import PROBE_BYTES_MAX, open_with_av, reason
 
     container = sniff(reader.read(0, _HEAD_BYTES))
     if container.demuxer is None:
@@ -53,18 +54,18 @@ def last_frame_png(reader: ByteReader, name: str, keep_ms: int | None = None) ->
     bytes_max = PROBE_BYTES_MAX + _READS_MAX * reader.size_bytes
     try:
         end = _shown_seconds(reader, name, container, keep_ms)
-        with open_with_av(reader, container.demuxer, bytes_max) as opened:
+        with open_with_av(reader, container.demuxer, bytes_max, _SECONDS_MAX) as opened:
             frame = _last_group(opened, end)
         if frame is None:
             # A transport stream has no index to seek by: the seek may land behind its last sync sample.
-            with open_with_av(reader, container.demuxer, bytes_max) as opened:
+            with open_with_av(reader, container.demuxer, bytes_max, _SECONDS_MAX) as opened:
                 frame = _last(opened, end, from_start=True)
         png = _png(frame) if frame else None
     except BadMedia as exc:
         why = exc.message.removeprefix(f"read {name}: ")
         raise BadMedia(f"take the last frame of {name}: it cannot be decoded: {why}") from exc
     except (FFmpegError, ValueError, IndexError, OverflowError) as exc:
-        raise BadMedia(f"take the last frame of {name}: it cannot be decoded ({exc})") from exc
+        raise BadMedia(f"take the last frame of {name}: it cannot be decoded ({reason(exc)})") from exc
     if png is None:
         raise BadMedia(f"take the last frame of {name}: it has no frame that can be decoded")
     return png

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from time import thread_time
 from typing import TYPE_CHECKING
 
 import av
@@ -36,6 +37,9 @@ _OPTIONS = {
 #: Bytes that FFmpeg may read to tell what a clip is: headers and indexes are far smaller, and a file without any sense
 #: is searched no further.
 PROBE_BYTES_MAX = 256 * 1024 * 1024
+#: CPU seconds that FFmpeg may take to tell it; an honest clip takes hundredths. Matroska may be compressed so that each
+#: megabyte takes seconds.
+PROBE_SECONDS_MAX = 10.0
 
 
 class ReaderFile(io.RawIOBase):
@@ -44,12 +48,14 @@ class ReaderFile(io.RawIOBase):
     Args:
         reader: the bytes.
         bytes_max: how many may be read, those that are read again counted again.
+        seconds_max: CPU seconds that may pass in this thread until the last of them is read.
     """
 
-    def __init__(self, reader: ByteReader, bytes_max: int) -> None:
+    def __init__(self, reader: ByteReader, bytes_max: int, seconds_max: float) -> None:
         self._reader = reader
         self._position = 0
         self._bytes_left = bytes_max
+        self._ends_at = thread_time() + seconds_max
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -73,10 +79,12 @@ class ReaderFile(io.RawIOBase):
         """Give up to `size` bytes from the position on.
 
         Raises:
-            BadMedia: more was read than any honest file needs.
+            BadMedia: more was read, or it took longer, than any honest file needs.
         """
         if self._bytes_left <= 0:
             raise BadMedia("it is not found out what is in it, however much of it is read")
+        if thread_time() > self._ends_at:
+            raise BadMedia("it takes too long to find out what is in it")
         left = max(0, self._reader.size_bytes - self._position)
         data = self._reader.read(self._position, left if size < 0 else min(size, left))
         self._position += len(data)
@@ -84,19 +92,22 @@ class ReaderFile(io.RawIOBase):
         return data
 
 
-def open_with_av(reader: ByteReader, demuxer: str, bytes_max: int = PROBE_BYTES_MAX) -> InputContainer:
+def open_with_av(
+    reader: ByteReader, demuxer: str, bytes_max: int = PROBE_BYTES_MAX, seconds_max: float = PROBE_SECONDS_MAX
+) -> InputContainer:
     """Open bytes with one of FFmpeg's demuxers, chosen by us.
 
     Args:
         reader: the bytes.
         demuxer: FFmpeg's name of it.
         bytes_max: how many bytes may be read until it is closed.
+        seconds_max: CPU seconds after which no more is read.
 
     Raises:
         FFmpegError: it cannot be read so.
-        BadMedia: more than `bytes_max` were read, here or later.
+        BadMedia: more than `bytes_max` were read, or it took too long, here or later.
     """
-    return av.open(ReaderFile(reader, bytes_max), mode="r", format=demuxer, options=dict(_OPTIONS))
+    return av.open(ReaderFile(reader, bytes_max, seconds_max), mode="r", format=demuxer, options=dict(_OPTIONS))
 
 
 def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFacts:
@@ -112,7 +123,12 @@ def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFa
     except BadMedia as exc:
         raise BadMedia(f"read {name}: {exc.message}") from exc
     except (FFmpegError, ValueError, OverflowError) as exc:
-        raise BadMedia(f"read {name}: it looks like {container.title} but is damaged ({exc})") from exc
+        raise BadMedia(f"read {name}: it looks like {container.title} but is damaged ({reason(exc)})") from exc
+
+
+def reason(exc: Exception) -> str:
+    """Give what FFmpeg said, without the number and the function that stand beside it."""
+    return (exc.strerror if isinstance(exc, FFmpegError) else None) or str(exc)
 
 
 def _facts(opened: InputContainer, size_bytes: int, container: Container) -> ClipFacts:
@@ -161,7 +177,7 @@ def chapter_starts(reader: ByteReader, name: str) -> list[Fraction]:
         with open_with_av(reader, "mov") as opened:
             return [chapter["start"] * (chapter["time_base"] or Fraction(0)) for chapter in opened.chapters()]
     except (FFmpegError, ValueError) as exc:
-        raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({exc})") from exc
+        raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({reason(exc)})") from exc
 
 
 def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:
@@ -176,4 +192,4 @@ def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:
             played = sum(stream.type in ("video", "audio") for stream in opened.streams)
             return played, video.frames, _duration(opened)
     except (FFmpegError, ValueError, IndexError) as exc:
-        raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({exc})") from exc
+        raise StitchFailed(f"read back {name}: FFmpeg cannot read it ({reason(exc)})") from exc

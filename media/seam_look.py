@@ -21,6 +21,7 @@ import av
 from av.error import FFmpegError
 
 from events.clip import Join
+from media.ffmpeg_limits import PICTURE_PX_MAX
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import FileReader
@@ -74,6 +75,8 @@ def look_at_seams(film: Path, joins: Sequence[Join], *, spare: bool = True) -> d
     found: dict[int, SeamLook | str] = {}
     with av.open(str(film), format="mov") as opened:
         opened.streams.video[0].thread_type = "AUTO"
+        # A clip's own parameter sets may tell of a larger picture than the film's index.
+        opened.streams.video[0].codec_context.options = {"max_pixels": str(PICTURE_PX_MAX)}
         for join in _affordable(movie, joins) if spare else joins:
             try:
                 found[join.clip_index] = _look(opened, movie, join)

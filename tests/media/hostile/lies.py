@@ -90,7 +90,7 @@ def ten_thousand_boxes_in_each_other(kit: Kit) -> bytes:
     return with_inside(kit.good, "moov", nested(10_000))
 
 
-@hostile()
+@hostile("no hdlr box")
 def ten_thousand_tracks_in_each_other(kit: Kit) -> bytes:
     return with_inside(kit.good, "moov", nested(10_000, b"trak"))
 
@@ -302,21 +302,23 @@ def second_table_of_a_hundred_million_samples(kit: Kit) -> bytes:
     return edited(kit.good, PICTURE, lambda body: body + table(b"stsz", 1, 100_000_000))
 
 
-@hostile("more bytes|lie over each other")
+def _long(kit: Kit, count: int, stts: bytes, *more: bytes, **changes: int) -> bytes:
+    """Make a silent clip of very many frames of a byte, whose index is at the end."""
+    size, media_bytes = changes.get("size", 1), changes.get("media_bytes", count)
+    chunks = table(b"stsc", 1, 1, count, 1), table(b"stco", 1, 40)
+    if "chunks" in changes:
+        chunks = table(b"stsc", 1, 1, 1, 1), box(b"stco", struct.pack(">II", 0, count), struct.pack(">I", 40) * count)
+    described = box(b"stsd", body_of(kit.good, f"{PICTURE}/stsd"))
+    stbl = box(b"stbl", described, stts, *chunks, table(b"stsz", size, count), *more)
+    index = replaced(replaced(kit.good, "moov/trak[1]"), "moov/trak/mdia/minf/stbl", stbl)
+    return _FTYP + box(b"free") + box(b"mdat", bytes(media_bytes)) + index[index.index(b"moov") - 4 :]
+
+
+@hostile("lie over each other")
 def a_film_of_terabytes_in_a_small_file(kit: Kit) -> bytes:
     """Every frame is the same half megabyte: a copy of them all would be half a terabyte."""
     count = 1_000_000
-    entry = body_of(kit.good, f"{PICTURE}/stsd")
-    stbl = box(
-        b"stbl",
-        box(b"stsd", entry),
-        table(b"stts", 1, count, 512),
-        table(b"stsc", 1, 1, 1, 1),
-        table(b"stsz", 500_000, count),
-        box(b"stco", struct.pack(">II", 0, count), struct.pack(">I", 64) * count),
-    )
-    long = replaced(kit.good, "moov/trak/mdia/minf/stbl", stbl)
-    return replaced(long, "moov/trak/edts") + box(b"free", bytes(600_000))
+    return _long(kit, count, table(b"stts", 1, count, 512), size=500_000, media_bytes=600_000, chunks=count)
 
 
 @hostile("more bytes|lie over each other")
@@ -328,41 +330,22 @@ def sound_packets_over_each_other(kit: Kit) -> bytes:
     return same + box(b"free", bytes(1_100_000))
 
 
-@hostile()
+@hostile("different times")
 def durations_that_are_all_different(kit: Kit) -> bytes:
     """Two million rows that say nothing twice: as objects they would fill memory."""
     count = 2_000_000
     rows = b"".join(struct.pack(">II", 1, n) for n in range(1, count + 1))
-    stbl = box(
-        b"stbl",
-        box(b"stsd", body_of(kit.good, f"{PICTURE}/stsd")),
-        box(b"stts", struct.pack(">II", 0, count), rows),
-        table(b"stsc", 1, 1, count, 1),
-        table(b"stsz", 1, count),
-        table(b"stco", 1, 48),
-    )
-    return replaced(kit.good, "moov/trak/mdia/minf/stbl", stbl) + box(b"free", bytes(count))
+    return _long(kit, count, box(b"stts", struct.pack(">II", 0, count), rows))
 
 
 @hostile()
 def times_that_are_even_until_the_last(kit: Kit) -> bytes:
     """What looks rounded until the last frame costs a search for the rate all the way, for each rate that is near."""
     count = 1_000_000
-    rows = b"".join(struct.pack(">II", 1, 41 + (n % 3 != 0)) for n in range(count - 2)) + struct.pack(
-        ">IIII", 1, 900, 1, 1
-    )
-    offsets = struct.pack(">II", 1, 7) * count
-    stbl = box(
-        b"stbl",
-        box(b"stsd", body_of(kit.good, f"{PICTURE}/stsd")),
-        box(b"stts", struct.pack(">II", 0, count), rows),
-        box(b"ctts", struct.pack(">II", 0, count), offsets),
-        table(b"stsc", 1, 1, count, 1),
-        table(b"stsz", 1, count),
-        table(b"stco", 1, 48),
-    )
-    slow = with_word(kit.good, "moov/trak/mdia/mdhd", 12, 1000)
-    return replaced(slow, "moov/trak/mdia/minf/stbl", stbl) + box(b"free", bytes(count))
+    rows = b"".join(struct.pack(">II", 1, 41 + (n % 3 != 0)) for n in range(count - 2))
+    stts = box(b"stts", struct.pack(">II", 0, count), rows, struct.pack(">IIII", 1, 900, 1, 1))
+    ctts = box(b"ctts", struct.pack(">II", 0, count), struct.pack(">II", 1, 7) * count)
+    return with_word(_long(kit, count, stts, ctts), "moov/trak/mdia/mdhd", 12, 1000)
 
 
 # --- places --------------------------------------------------------------------------------------------------------
@@ -610,23 +593,11 @@ def nine_hundred_edits(kit: Kit) -> bytes:
     return _edits(kit, *[(1000, 1024, 65536)] * 900)
 
 
-@hostile("edit")
+@hostile("edit list shows")
 def a_thousand_edits_of_a_hundred_thousand_frames(kit: Kit) -> bytes:
-    count = 100_000
-    stbl = box(
-        b"stbl",
-        box(b"stsd", body_of(kit.good, f"{PICTURE}/stsd")),
-        table(b"stts", 1, count, 1),
-        table(b"stsc", 1, 1, count, 1),
-        table(b"stsz", 1, count),
-        table(b"stco", 1, 48),
-    )
-    long = replaced(kit.good, "moov/trak/mdia/minf/stbl", stbl) + box(b"free", bytes(count))
-    return replaced(
-        long,
-        "moov/trak/edts/elst",
-        full_box(b"elst", 1, 0, struct.pack(">I", 1000), struct.pack(">Qqi", 9_000, 0, 65536) * 1000),
-    )
+    lines = struct.pack(">Qqi", 9_000, 0, 65536) * 1000
+    long = _long(kit, 100_000, table(b"stts", 1, 100_000, 1))
+    return replaced(long, "moov/trak/edts/elst", full_box(b"elst", 1, 0, struct.pack(">I", 1000), lines))
 
 
 # --- descriptions --------------------------------------------------------------------------------------------------
@@ -822,7 +793,7 @@ def fragmented_and_cut_off(kit: Kit) -> bytes:
     return data[: len(data) * 2 // 3]
 
 
-@hostile()
+@hostile("hours")
 def fragment_index_of_lies(kit: Kit) -> bytes:
     head, fragment, rest = _first_fragment(kit)
     rows = struct.pack(">III", 0x7FFFFFFF, _BILLIONS, 0x90000000) * 60_000

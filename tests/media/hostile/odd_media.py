@@ -8,6 +8,7 @@ from pathlib import Path
 
 from media.boxes import box
 from tests.media.hostile.kit import CASES, Case, Kit, hostile
+from tests.media.hostile.matroska import ATTACHMENTS, CLUSTER, TAGS, element, open_ended, with_inside_first_track
 from tests.media.hostile.surgery import PICTURE, SOUND, body_of, edited, replaced, table
 
 
@@ -94,12 +95,15 @@ def a_size_that_changes_on_the_way(kit: Kit) -> bytes:
 
 @hostile()
 def sequence_set_of_garbage(kit: Kit) -> bytes:
-    return edited(
-        kit.good, f"{PICTURE}/stsd/avc1/avcC", lambda body: body[:8] + b"\x67\x64\0\x0b" + b"\xa5" * 40 + body[8:]
-    )
+    def garbled(body: bytes) -> bytes:
+        size = int.from_bytes(body[6:8], "big")
+        # Its kind, profile, level and id stay.
+        return body[:13] + b"\xa5" * (size - 5) + body[8 + size :]
+
+    return edited(kit.good, f"{PICTURE}/stsd/avc1/avcC", garbled)
 
 
-@hostile()
+@hostile("description of its samples")
 def sequence_set_of_sixty_kilobytes(kit: Kit) -> bytes:
     def grown(body: bytes) -> bytes:
         size = int.from_bytes(body[6:8], "big")
@@ -149,7 +153,7 @@ def a_transport_stream_without_end(kit: Kit) -> bytes:
     return made + b"\x47\x1f\xff\x10" * 47 * 100_000
 
 
-@hostile()
+@hostile("no picture was found")
 def a_transport_stream_of_eight_thousand_programs(kit: Kit) -> bytes:
     made = kit.ffmpeg("y.ts", "-i", str(kit.good_path), "-c", "copy")
     packets = [made[at : at + 188] for at in range(0, len(made), 188)]
@@ -158,48 +162,33 @@ def a_transport_stream_of_eight_thousand_programs(kit: Kit) -> bytes:
     return b"".join(packets[:3] + many + packets[3:])
 
 
+def _matroska(kit: Kit, name: str, *more: str) -> bytes:
+    return open_ended(kit.ffmpeg(name, "-i", str(kit.good_path), "-c", "copy", *more, "-write_crc32", "0"))
+
+
 @hostile()
 def matroska_of_an_attachment_of_gigabytes(kit: Kit) -> bytes:
-    made = kit.ffmpeg("z.mkv", "-i", str(kit.good_path), "-c", "copy")
-    body = b"\x46\x6e\x84name\x46\x60\x83x/y\x46\x5c" + (1 << 56 | 2**31).to_bytes(8, "big")
-    file = b"\x61\xa7" + (1 << 56 | 2**31 + 40).to_bytes(8, "big") + body
-    return made + b"\x19\x41\xa4\x69" + (1 << 56 | 2**31 + 60).to_bytes(8, "big") + file + bytes(1000)
+    named = element(b"\x46\x6e", b"name"), element(b"\x46\x60", b"x/y")
+    file = element(b"\x61\xa7", *named, element(b"\x46\x5c", bytes(1000), says=2**31), says=2**31 + 100)
+    return _matroska(kit, "z.mkv") + element(ATTACHMENTS, file, says=2**31 + 200)
 
 
 @hostile()
-def matroska_of_elements_in_each_other(kit: Kit) -> bytes:
-    made = kit.ffmpeg("n.mkv", "-i", str(kit.good_path), "-c", "copy")
-    tags = b"".join(b"\x67\xc8" + (1 << 56 | 10 * (10_000 - n)).to_bytes(8, "big") for n in range(10_000))
-    inner = b"\x73\x73" + (1 << 56 | len(tags)).to_bytes(8, "big") + tags
-    return made + b"\x12\x54\xc3\x67" + (1 << 56 | len(inner)).to_bytes(8, "big") + inner
+def matroska_of_tags_in_each_other(kit: Kit) -> bytes:
+    tags = b""
+    for _ in range(10_000):
+        tags = b"\x67\xc8" + (1 << 56 | len(tags)).to_bytes(8, "big") + tags
+    return _matroska(kit, "n.mkv") + element(TAGS, element(b"\x73\x73", tags))
 
 
 @hostile()
 def matroska_compressed_a_thousandfold(kit: Kit) -> bytes:
-    made = kit.ffmpeg("c.mkv", "-i", str(kit.good_path), "-c", "copy", "-an")
     bomb = zlib.compress(bytes(9_900_000), 9)
-    block = b"\x81\x00\x10\x80" + bomb
-    cluster = b"\xe7\x81\x00" + (b"\xa3" + (1 << 56 | len(block)).to_bytes(8, "big") + block) * 100
-    whole = made + b"\x1f\x43\xb6\x75" + (1 << 56 | len(cluster)).to_bytes(8, "big") + cluster
-    # The track says that its blocks are compressed: ContentEncodings at the end of its TrackEntry.
-    return _in_first_track(whole, b"\x6d\x80\x8e\x62\x40\x8b\x50\x31\x81\x00\x50\x34\x84\x42\x54\x81\x00")
-
-
-def _in_first_track(data: bytes, element: bytes) -> bytes:
-    """Put an element over the Void or Tags that follow: into the first TrackEntry, sizes mended up to the Tracks."""
-    at = data.index(b"\x16\x54\xae\x6b")
-    size_bytes = 9 - data[at + 4].bit_length()
-    end_of_head = at + 4 + size_bytes
-    size = int.from_bytes(data[at + 4 : end_of_head], "big") & (1 << 7 * size_bytes) - 1
-    tracks = data[end_of_head : end_of_head + size]
-    entry = tracks.index(b"\xae")
-    entry_bytes = 9 - tracks[entry + 1].bit_length()
-    head = entry + 1 + entry_bytes
-    entry_size = int.from_bytes(tracks[entry + 1 : head], "big") & (1 << 7 * entry_bytes) - 1
-    grown = tracks[head : head + entry_size] + element
-    new = b"\xae" + (1 << 56 | len(grown)).to_bytes(8, "big") + grown + tracks[head + entry_size :]
-    new = tracks[:entry] + new
-    return data[:at] + b"\x16\x54\xae\x6b" + (1 << 56 | len(new)).to_bytes(8, "big") + new + data[end_of_head + size :]
+    blocks = [element(b"\xa3", b"\x81\0\x10\x80", bomb)] * 100
+    compression = element(b"\x50\x34", element(b"\x42\x54", b"\0"))
+    encodings = element(b"\x6d\x80", element(b"\x62\x40", element(b"\x50\x31", b"\0"), compression))
+    whole = _matroska(kit, "c.mkv", "-an") + element(CLUSTER, element(b"\xe7", b"\0"), *blocks)
+    return with_inside_first_track(whole, encodings)
 
 
 @hostile("damaged|no picture")
@@ -215,7 +204,7 @@ def flash_that_claims_ages(kit: Kit) -> bytes:
     return made[:at] + struct.pack(">d", 1e300) + made[at + 8 :]
 
 
-@hostile()
+@hostile("damaged")
 def windows_media_of_garbage(kit: Kit) -> bytes:
     made = kit.ffmpeg("w.asf", "-i", str(kit.good_path), "-c:v", "msmpeg4", "-c:a", "wmav2")
     data = bytearray(made)
@@ -224,7 +213,7 @@ def windows_media_of_garbage(kit: Kit) -> bytes:
     return bytes(data)
 
 
-@hostile()
+@hostile("damaged")
 def ogg_of_thousands_of_streams(kit: Kit) -> bytes:
     return b"".join(
         b"OggS\0\2" + bytes(8) + struct.pack("<III", serial, 0, 0) + b"\1\x1e" + b"\1vorbis" + bytes(23)

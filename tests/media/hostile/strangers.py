@@ -7,7 +7,9 @@ import struct
 import zipfile
 
 from media.boxes import box, full_box
+from tests.media.hostile import matroska
 from tests.media.hostile.kit import Kit, hostile
+from tests.media.hostile.matroska import element
 from tests.media.hostile.surgery import PICTURE, edited, replaced, with_inside
 from tests.media.test_container import png
 
@@ -227,37 +229,19 @@ def matroska_with_attachments_and_linked_segments(kit: Kit) -> bytes:
     script = kit.folder / "attached.ass"
     script.write_bytes(b"[Script Info]\n" + str(kit.trap.file).encode())
     made = kit.ffmpeg(
-        "linked.mkv", "-i", str(kit.good_path), "-c", "copy", "-attach", str(script),
+        "linked.mkv", "-i", str(kit.good_path), "-c", "copy", "-write_crc32", "0", "-attach", str(script),
         "-metadata:s:t", "mimetype=text/x-ass", "-metadata:s:t", f"filename={kit.trap.file}",
     )  # fmt: skip
-    # SegmentUID's place is taken by the name of a next file: NextFilename.
     name = str(kit.trap.file).encode()
-    return _in_matroska_info(made, b"\x3e\x83\xbb" + _vint(len(name)) + name)
+    # The names of the files before and behind this one.
+    return matroska.with_inside(
+        matroska.open_ended(made), matroska.INFO, element(b"\x3e\x83\xab", name), element(b"\x3e\x83\xbb", name)
+    )
 
 
 @hostile()
 def matroska_with_ordered_chapters(kit: Kit) -> bytes:
-    chapters = kit.folder / "chapters.txt"
-    chapters.write_text(";FFMETADATA1\n" + "[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=x\n" * 3)
-    made = kit.ffmpeg(
-        "ordered.mkv", "-i", str(kit.good_path), "-i", str(chapters), "-map_metadata", "1", "-c", "copy",
-    )  # fmt: skip
-    # An edition that is ordered, with a chapter that is the segment of another file.
-    segment = b"\x6e\x67\x90" + bytes(16)
-    atom = b"\xb6" + _vint(3 + len(segment)) + b"\x91\x81\x00" + segment
-    edition = b"\x45\xb9" + _vint(4 + len(atom)) + b"\x45\xdd\x81\x01" + atom
-    return made + b"\x10\x43\xa7\x70" + _vint(len(edition)) + edition
-
-
-def _vint(number: int) -> bytes:
-    return (1 << 56 | number).to_bytes(8, "big")
-
-
-def _in_matroska_info(data: bytes, element: bytes) -> bytes:
-    """Put an element into the Info of a Matroska file, in place of the Void that FFmpeg leaves in front."""
-    at = data.index(b"\x15\x49\xa9\x66")
-    info = data[at + 4 :]
-    size_bytes = 8 - (info[0].bit_length() - 1)
-    size = int.from_bytes(info[:size_bytes], "big") & (1 << 7 * size_bytes) - 1
-    new = info[size_bytes : size_bytes + size] + element
-    return data[:at] + b"\x15\x49\xa9\x66" + _vint(len(new)) + new + info[size_bytes + size :]
+    """Its only chapter is a segment of another file."""
+    made = matroska.open_ended(kit.ffmpeg("ordered.mkv", "-i", str(kit.good_path), "-c", "copy", "-write_crc32", "0"))
+    chapter = element(b"\xb6", element(b"\x91", b"\0"), element(b"\x6e\x67", bytes(range(16))))
+    return made + element(matroska.CHAPTERS, element(b"\x45\xb9", element(b"\x45\xdd", b"\1"), chapter))

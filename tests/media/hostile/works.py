@@ -129,17 +129,17 @@ def _many(data: Iterable[tuple[str, bytes]]) -> str:
     return json.dumps({"tried": tried, "passed": passed, "slowest_s": round(slowest, 2)})
 
 
-def cut_off(path: str, count: str) -> str:
+def cut_off(path: str, first: str, count: str) -> str:
     """Cut a file off at seeded places, and do everything with what is left."""
     data = Path(path).read_bytes()
-    ends = Random(path.rsplit("/", 1)[-1]).choices(range(len(data)), k=int(count))
+    ends = Random(f"{Path(path).name} {first}").choices(range(len(data)), k=int(count))
     return _many((f"its first {end} bytes", data[:end]) for end in ends)
 
 
-def bits_turned(path: str, count: str) -> str:
+def bits_turned(path: str, first: str, count: str) -> str:
     """Turn bits at seeded places: one in all of the file, or one to four in its index."""
     data = Path(path).read_bytes()
-    return _many((f"seed {seed}", with_bits_turned(data, seed)) for seed in range(int(count)))
+    return _many((f"seed {seed}", with_bits_turned(data, seed)) for seed in range(int(first), int(first) + int(count)))
 
 
 def with_bits_turned(data: bytes, seed: int) -> bytes:
