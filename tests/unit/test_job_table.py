@@ -183,7 +183,7 @@ def test_a_failed_job_goes_on_only_when_it_is_resumed_or_its_film_is_found() -> 
     assert ways_out == {facts.ResumeRequested: {J.GENERATING, J.STITCHING}, facts.StitchDone: {J.COMPLETED}}
 
 
-@pytest.mark.parametrize("state", ACTIVE_JOB_STATES)
+@pytest.mark.parametrize("state", sorted(ACTIVE_JOB_STATES))
 def test_every_active_state_ends_by_itself_when_the_day_is_over(state: JobState) -> None:
     job = a_job(state, deadline_at=NOW, wake_at=NOW)
 
