@@ -48,6 +48,13 @@ _LATE_SECONDS = 1
 #: How far before its first frame a chunk is read: a decoder needs some pictures until it gives them in order.
 _SEEK_MARGIN_SECONDS = 2
 
+#: Pictures larger than this are few at a time in memory; those of 1440p are not.
+_LARGE_PX = 2560 * 1440
+#: Of an encoder of large pictures: a fixed number, since what x264 makes hangs on it.
+_LARGE_THREADS = 2
+#: x264 looks ahead so far as `veryfast` does, also where another preset would look further.
+_LARGE_PARAMS: Mapping[str, int | str] = {"rc-lookahead": 10, "sync-lookahead": 0}
+
 #: B-frames in a row where the film has any; x264's default.
 _B_FRAMES = 3
 
@@ -183,6 +190,7 @@ def x264_args(picture: Picture, quality: Quality) -> list[str]:
         "force-cfr": 1,
         "sps-id": picture.sps_id,
         **_B_FRAME_PARAMS[picture.reorder_depth],
+        **(_LARGE_PARAMS if is_large(picture) else {}),
     }
     text = ":".join(f"{name}={value}" for name, value in params.items())
     args = [
@@ -195,7 +203,12 @@ def x264_args(picture: Picture, quality: Quality) -> list[str]:
         "-profile:v",
         picture.profile,
     ]
-    return [*args, "-threads", "1", "-x264-params", text]
+    return [*args, "-threads", str(_LARGE_THREADS if is_large(picture) else 1), "-x264-params", text]
+
+
+def is_large(picture: Picture) -> bool:
+    """Tell whether pictures are so large that one encoder takes most of the memory; then it has several threads."""
+    return picture.width_px * picture.height_px > _LARGE_PX
 
 
 #: x264's B-frame structure for each reorder depth: none; plain ones; ones that others refer to.
