@@ -8,14 +8,14 @@ Run twice on the same plan, the second run finds both and does nothing. Run afte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from adapters.film_report import report_of, written_report
 from events.clip import StitchReport
-from events.errors import StitchFailed
+from events.errors import StitchFailed, Unavailable
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.encode import Encoding
@@ -77,8 +77,9 @@ def stitch(plan: StitchPlan, tools: Tools) -> StitchReport | None:
         PipelineError: anything else, see `gpu_job/exits.py`.
     """
     if done := _done_before(plan, tools):
-        # Whoever made it may have died before it had tidied up.
-        forget(tools.objects.store, checkpoint_folder(plan))
+        # Whoever made it may have died before it had tidied up; or is just about to.
+        with suppress(Unavailable), workspace(tools.work, plan.job_id):
+            forget(tools.objects.store, checkpoint_folder(plan))
         return done
     with workspace(tools.work, plan.job_id) as folder:
         work = _Work(plan, tools, folder)
