@@ -239,4 +239,4 @@ def _check_media(movie: Movie, track: Track) -> None:
         end = track.chunk_end(chunk)
         at = bisect_right(starts, start) - 1
         if start < end and (at < 0 or end > ranges[at][1]):
-            raise BadMedia(f"its index says that samples lie in bytes {start} to {end}, where there is no media")
+            raise BadMedia(f"its index has samples in bytes {start} to {end}, which lie outside its media")

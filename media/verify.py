@@ -143,13 +143,16 @@ def _check_splice(
 
 
 def _check_first_frame(movie: Movie, film: ByteReader, frame: int) -> None:
-    """Check that a picture stands where the index says: H.264 and H.265 begin with the length of their first unit."""
+    _refuse_unless(has_picture(movie, film, frame), movie, f"there is no picture where frame {frame} should be")
+
+
+def has_picture(movie: Movie, film: ByteReader, frame: int) -> bool:
+    """Tell whether a picture stands where the index says: H.264 and H.265 begin with the length of their first unit."""
     if movie.video.entry.kind not in ("avc1", "avc3", "hvc1", "hev1"):
-        return
+        return True
     head = film.read(movie.video.sample_offset(frame), _GLANCE_BYTES)
     length = int.from_bytes(head, "big")
-    fits = len(head) == _GLANCE_BYTES and 0 < length <= movie.video.sizes[frame] - _GLANCE_BYTES
-    _refuse_unless(fits, movie, f"there is no picture where frame {frame} should be")
+    return len(head) == _GLANCE_BYTES and 0 < length <= movie.video.sizes[frame] - _GLANCE_BYTES
 
 
 def _skews(movie: Movie, splice: Splice) -> Sequence[Fraction]:

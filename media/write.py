@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from events.clip import StitchReport
-from events.errors import LimitExceeded, NotFound, StitchFailed
+from events.errors import BadMedia, LimitExceeded, NotFound, StitchFailed
 from media.clip_file import ClipFile, DiskClip
 from media.copying import Copier, write_all
 from media.film_tags import FilmTags
@@ -20,7 +20,7 @@ from media.reader import FileReader
 from media.splice import Sound, Source, Splice, splice
 from media.splice_layout import EXTRA
 from media.trim import lead_in
-from media.verify import verify
+from media.verify import has_picture, verify
 
 #: What a full disk says: no space, quota used up, file too large.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -98,6 +98,7 @@ def splice_parts(
         starts: seconds at which the chapters' parts begin; None where every part of the film is one. On whole frames.
 
     Raises:
+        BadMedia: a clip's first frame, or its sound at a join, is none.
         StitchFailed: the clips do not conform, or the film read back is not what it should be.
         LimitExceeded: the disk has no room for the film.
     """
@@ -105,11 +106,20 @@ def splice_parts(
     if output.exists() and any(file.path.exists() and output.samefile(file.path) for file in _files_of(clips)):
         raise StitchFailed(f"write {output}: that is one of the clips; choose another name")
     sources = [part.source for part in parts]
+    for source in sources:
+        _refuse_without_picture(source)
     film = splice(sources, sound, tags=tags, starts=starts)
     with new_file(output, film.size_bytes) as (part, target):
         write_splice(film, clips, target, progress)
         os.fsync(target)
         return verify(part, sum(source.shown.video.sample_count for source in sources), splice=film)
+
+
+def _refuse_without_picture(source: Source) -> None:
+    """Refuse what would be found when the film is read back, while it is known whose fault it is."""
+    movie = source.shown
+    if source.reader and not has_picture(movie, source.reader, 0):
+        raise BadMedia(f"read {movie.name}: there is no picture where its first frame should be")
 
 
 def _files_of(clips: Sequence[DiskClip]) -> Iterator[ClipFile]:

@@ -356,12 +356,12 @@ def _moved(kit: Kit, offset: int, path: str = PICTURE) -> bytes:
     return replaced(kit.good, f"{path}/stco", table(b"stco", count, *[offset] * count))
 
 
-@hostile("where there is no media")
+@hostile("outside its media")
 def samples_in_the_index(kit: Kit) -> bytes:
     return _moved(kit, kit.good.index(b"moov"))
 
 
-@hostile("where there is no media")
+@hostile("outside its media")
 def samples_in_the_first_box(kit: Kit) -> bytes:
     return _moved(kit, 0)
 
@@ -514,6 +514,11 @@ def frames_shown_days_later(kit: Kit) -> bytes:
 @hostile()
 def frames_shown_before_they_are(kit: Kit) -> bytes:
     return _offsets(kit, -0x80000000)
+
+
+@hostile()
+def two_frames_shown_at_once(kit: Kit) -> bytes:
+    return edited(kit.good, f"{PICTURE}/ctts", lambda body: body[:12] + struct.pack(">I", 1536) + body[16:])
 
 
 @hostile()

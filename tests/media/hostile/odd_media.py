@@ -122,6 +122,12 @@ def a_picture_that_is_noise(kit: Kit) -> bytes:
 
 
 @hostile()
+def a_first_frame_that_is_none(kit: Kit) -> bytes:
+    (at,) = struct.unpack_from(">I", body_of(kit.good, f"{PICTURE}/stco"), 8)
+    return kit.good[:at] + b"\x7f\xff\xff\xff" + kit.good[at + 4 :]
+
+
+@hostile()
 def sound_that_is_noise(kit: Kit) -> bytes:
     offsets = body_of(kit.good, "moov/trak[1]/mdia/minf/stbl/stco")[8:]
     data = bytearray(kit.good)
