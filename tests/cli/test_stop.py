@@ -46,7 +46,7 @@ def test_ctrl_c_amid_an_encode_counts_as_no_failure(door: Door, clips: Path) -> 
         "stitch", clips / "one.mp4", clips / "two.mov", clips / "silent.mp4", "-o", "film.mp4", "--json"
     )
     next_line(stitching, having='"stitching"')
-    until(lambda: any((door.home / "objects" / ".parts").rglob("encoded*")))
+    until(lambda: any((door.home / "objects").rglob("clip-*")))
     os.killpg(stitching.pid, signal.SIGINT)
     stitching.communicate(timeout=20)
 
