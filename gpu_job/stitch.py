@@ -124,13 +124,14 @@ class _Work:
 
     def run(self) -> StitchReport | None:
         """Do our share; whoever finds all of it done makes the film."""
-        if not self.is_encoding:
-            return self._published(self._copied())
-        with self._leased(f"work-{self._tools.share.index}-of-{self._tools.share.count}") as is_ours:
-            if not is_ours:
-                return None
-            # Whoever had the lease before us may have been as good as done.
-            return _done_before(self._plan, self._tools) or self._encoded()
+        with self._inputs.blamed():
+            if not self.is_encoding:
+                return self._published(self._copied())
+            with self._leased(f"work-{self._tools.share.index}-of-{self._tools.share.count}") as is_ours:
+                if not is_ours:
+                    return None
+                # Whoever had the lease before us may have been as good as done.
+                return _done_before(self._plan, self._tools) or self._encoded()
 
     def _encoded(self) -> StitchReport | None:
         encoding = self._encoding(self._target)
@@ -205,8 +206,7 @@ class _Work:
     def _spliced(self, parts: list[FilmPart]) -> StitchReport:
         """Join the parts, and make sure that the film holds every frame of every one."""
         # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
-        with self._inputs.blamed():
-            return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags_of(self._plan))
+        return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags_of(self._plan))
 
     def _on_bytes(self, written: int, total: int) -> None:
         self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")

@@ -38,12 +38,13 @@ PASSING = {name: case for name, case in CASES.items() if case.refusal is None}
 DAMAGED = settings().max_examples // 10
 
 
-def filmed(path: Path, kit: Kit, watcher: Watcher) -> tuple[Run, Path]:
+def filmed(path: Path, kit: Kit, watcher: Watcher, transition: str = "cut") -> tuple[Run, Path]:
     """Stitch a file, as segment 7, beside the good clip; gives the run and its folder."""
     folder = kit.folder / f"film-{path.stem}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    return watcher.run("film", path=str(path), beside=str(kit.good_path), folder=str(folder)), folder
+    run = watcher.run("film", path=str(path), beside=str(kit.good_path), folder=str(folder), transition=transition)
+    return run, folder
 
 
 def check(run: Run, folder: Path, name: str) -> None:
@@ -74,6 +75,11 @@ def test_a_hostile_clip_becomes_a_right_film_or_is_named(case: Case, kit: Kit, w
 
     check(run, folder, case.name)
     assert kit.trap.heard[heard_before:] == []
+
+
+@pytest.mark.parametrize("name", ["a-first-frame-that-is-none", "sound-packets-of-no-bytes", "sixty-tracks"])
+def test_a_hostile_clip_that_fades_is_named_as_well(name: str, kit: Kit, watcher: Watcher) -> None:
+    check(*filmed(CASES[name].write(kit), kit, watcher, "crossfade"), name)
 
 
 @pytest.mark.parametrize("seed", range(DAMAGED))

@@ -19,7 +19,7 @@ import media.probe_av
 from adapters.disk import DiskObjectStore
 from events.clip import ClipFacts
 from events.errors import BadMedia, PipelineError, StitchFailed
-from events.plan import PlannedClip, StitchPlan
+from events.plan import PlannedClip, StitchPlan, Transition
 from media.last_frame import last_frame_png
 from media.mp4_index import read_movie
 from media.probe import probe
@@ -57,9 +57,9 @@ class _Told(PipelineError):
         self.segment_index = segment_index
 
 
-def film(path: str, beside: str, folder: str) -> str:
+def film(path: str, beside: str, folder: str, transition: str = "cut") -> str:
     """Stitch a file beside a good one by the whole program, and give its report."""
-    plan = _plan([Path(path), Path(beside)], Path(folder))
+    plan = _plan([Path(path), Path(beside)], Path(folder), transition)
     sys.stdout = said = StringIO()
     code = program.main(
         ["--plan", str(plan), "--work", f"{folder}/work", "--objects", f"{folder}/objects", "--stall-seconds", "20"]
@@ -70,17 +70,17 @@ def film(path: str, beside: str, folder: str) -> str:
     raise _Told(f"exit {code}: {last.get('message')}", last.get("segmentIndex"))
 
 
-def _plan(clips: list[Path], folder: Path) -> Path:
+def _plan(clips: list[Path], folder: Path, transition: str) -> Path:
     """Write a plan; the hostile clip is segment 7."""
     planned = []
     for index, clip in enumerate(clips):
         with FileReader(clip) as reader:
             facts = probe(reader, clip.name)
         planned.append((clip, facts, 7 + index))
-    return _written(planned, folder)
+    return _written(planned, folder, Transition(transition))
 
 
-def _written(planned: list[tuple[Path, ClipFacts, int]], folder: Path) -> Path:
+def _written(planned: list[tuple[Path, ClipFacts, int]], folder: Path, transition: Transition) -> Path:
     store = DiskObjectStore(folder / "objects")
     clips = []
     for clip, facts, index in planned:
@@ -93,6 +93,8 @@ def _written(planned: list[tuple[Path, ClipFacts, int]], folder: Path) -> Path:
         clips=clips,
         output_uri="gs://films/film.mp4",
         report_uri="gs://films/report.json",
+        transition=transition,
+        transition_ms=300,
     )
     paper = folder / "plan.json"
     paper.write_text(plan.to_json())
