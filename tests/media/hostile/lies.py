@@ -302,7 +302,7 @@ def second_table_of_a_hundred_million_samples(kit: Kit) -> bytes:
     return edited(kit.good, PICTURE, lambda body: body + table(b"stsz", 1, 100_000_000))
 
 
-def _long(kit: Kit, count: int, stts: bytes, *more: bytes, **changes: int) -> bytes:
+def long_clip(kit: Kit, count: int, stts: bytes, *more: bytes, **changes: int) -> bytes:
     """Make a silent clip of very many frames of a byte, whose index is at the end."""
     size, media_bytes = changes.get("size", 1), changes.get("media_bytes", count)
     chunks = table(b"stsc", 1, 1, count, 1), table(b"stco", 1, 40)
@@ -318,7 +318,7 @@ def _long(kit: Kit, count: int, stts: bytes, *more: bytes, **changes: int) -> by
 def a_film_of_terabytes_in_a_small_file(kit: Kit) -> bytes:
     """Every frame is the same half megabyte: a copy of them all would be half a terabyte."""
     count = 1_000_000
-    return _long(kit, count, table(b"stts", 1, count, 512), size=500_000, media_bytes=600_000, chunks=count)
+    return long_clip(kit, count, table(b"stts", 1, count, 512), size=500_000, media_bytes=600_000, chunks=count)
 
 
 @hostile("more bytes|lie over each other")
@@ -335,7 +335,7 @@ def durations_that_are_all_different(kit: Kit) -> bytes:
     """Two million rows that say nothing twice: as objects they would fill memory."""
     count = 2_000_000
     rows = b"".join(struct.pack(">II", 1, n) for n in range(1, count + 1))
-    return _long(kit, count, box(b"stts", struct.pack(">II", 0, count), rows))
+    return long_clip(kit, count, box(b"stts", struct.pack(">II", 0, count), rows))
 
 
 @hostile()
@@ -345,7 +345,7 @@ def times_that_are_even_until_the_last(kit: Kit) -> bytes:
     rows = b"".join(struct.pack(">II", 1, 41 + (n % 3 != 0)) for n in range(count - 2))
     stts = box(b"stts", struct.pack(">II", 0, count), rows, struct.pack(">IIII", 1, 900, 1, 1))
     ctts = box(b"ctts", struct.pack(">II", 0, count), struct.pack(">II", 1, 7) * count)
-    return with_word(_long(kit, count, stts, ctts), "moov/trak/mdia/mdhd", 12, 1000)
+    return with_word(long_clip(kit, count, stts, ctts), "moov/trak/mdia/mdhd", 12, 1000)
 
 
 # --- places --------------------------------------------------------------------------------------------------------
@@ -471,7 +471,7 @@ def frames_of_days(kit: Kit) -> bytes:
 
 
 @hostile("hours|lasts")
-def a_year_long(kit: Kit) -> bytes:
+def a_yearlong_clip(kit: Kit) -> bytes:
     return with_word(_durations(kit, 24, 1_400_000), "moov/trak/mdia/mdhd", 12, 1)
 
 
@@ -601,7 +601,7 @@ def nine_hundred_edits(kit: Kit) -> bytes:
 @hostile("edit list shows")
 def a_thousand_edits_of_a_hundred_thousand_frames(kit: Kit) -> bytes:
     lines = struct.pack(">Qqi", 9_000, 0, 65536) * 1000
-    long = _long(kit, 100_000, table(b"stts", 1, 100_000, 1))
+    long = long_clip(kit, 100_000, table(b"stts", 1, 100_000, 1))
     return replaced(long, "moov/trak/edts/elst", full_box(b"elst", 1, 0, struct.pack(">I", 1000), lines))
 
 

@@ -19,8 +19,12 @@ from media.mp4_tables import SAMPLES_MAX
 from media.probe import probe
 from media.probe_av import open_with_av
 from media.reader import BytesReader
+from tests.media.hostile.bounds import LARGEST_INDEX
+from tests.media.hostile.conftest import needs_linux
 from tests.media.hostile.kit import CASES, Kit
-from tests.media.hostile.surgery import table
+from tests.media.hostile.lies import long_clip
+from tests.media.hostile.surgery import table, with_word
+from tests.media.hostile.watch import Watcher
 from tests.media.synthetic import FakeClip, fake_clips
 
 
@@ -129,6 +133,21 @@ def test_a_clip_of_a_day_is_read_and_one_of_more_is_not() -> None:
     assert probe(BytesReader(day.to_bytes()), "clip.mp4").duration_ms == 24 * 3600 * 1000
     with pytest.raises(BadMedia, match="it says that it lasts 25 hours; 24 are the most"):
         probe(BytesReader(FakeClip([20] * 25, timescale=1, interval=3600).to_bytes()), "clip.mp4")
+
+
+@needs_linux
+def test_the_largest_index_that_is_read_costs_seconds_and_no_more(kit: Kit, watcher: Watcher) -> None:
+    count = SAMPLES_MAX - 100_000
+    even = struct.pack(">IIIIII", 1, 41, 1, 42, 1, 42) * (count // 3 + 1)
+    stts = box(b"stts", struct.pack(">II", 0, count), even[: 8 * (count - 1)], struct.pack(">II", 1, 900))
+    ctts = box(b"ctts", struct.pack(">II", 0, count), struct.pack(">II", 1, 7) * count)
+    path = kit.folder / "largest.mp4"
+    path.write_bytes(with_word(long_clip(kit, count, stts, ctts), "moov/trak/mdia/mdhd", 12, 1000))
+
+    run = watcher.run("probe", path=str(path))
+
+    assert run.outcome == "ok", run.said
+    assert LARGEST_INDEX.exceeded(run) == []
 
 
 def test_every_hostile_file_is_called_mp4(kit: Kit) -> None:
