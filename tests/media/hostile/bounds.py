@@ -30,8 +30,8 @@ class Bound:
 
 
 BOUNDS = {
-    # In a function: beside others in half a gigabyte, and a page waits for it. A second is what an index of 16 MiB takes,
-    # and a hundred MiB its tables, read.
+    # In a function: beside others in half a gigabyte, and a page waits for it. A second and a hundred MiB are what an
+    # index of 16 MiB takes.
     "probe": Bound(cpu_s=2, memory_mib=200, written_mib=0.1),
     # In a function too. Up to seventeen pictures of 16.8 million pixels are kept by a decoder.
     "last_frame": Bound(cpu_s=10, memory_mib=450, written_mib=0.1),
