@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.schema import SCHEMA, SCHEMA_VERSION
+from adapters.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
 from adapters.transaction import Transaction, data_version, translated
 from events.errors import PipelineError
 
@@ -95,8 +95,14 @@ class Database:
         if version == 0:
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
+            version = SCHEMA_VERSION
+        while version in MIGRATIONS:
+            for statement in MIGRATIONS[version]:
+                connection.execute(statement)
+            version += 1
+        if version == SCHEMA_VERSION:
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
-        if version not in {0, SCHEMA_VERSION}:
+        if version != SCHEMA_VERSION:
             text = f"it was written by another version of Longreel (schema {version}, this one has {SCHEMA_VERSION})"
             raise PipelineError(f"open {self.path}: {text}; use that version, or another --home")

@@ -1,7 +1,15 @@
 """The tables of the embedded mode's one SQLite file."""
 
 #: Version of SCHEMA, kept in the file's `user_version`.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+#: Version of a file → what makes the next version of it.
+MIGRATIONS = {
+    1: (
+        "ALTER TABLE locks RENAME COLUMN project_id TO scope",
+        "ALTER TABLE segments ADD COLUMN wasted_micro_usd INTEGER NOT NULL DEFAULT 0",
+    ),
+}
 
 SCHEMA = """
 CREATE TABLE jobs (

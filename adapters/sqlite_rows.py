@@ -186,8 +186,9 @@ def _route_text(route: Route | None) -> str | None:
 def _route(text: str | None) -> Route | None:
     if not text:
         return None
-    stitcher, reason, price, losers, warnings = json.loads(text)
-    return Route(stitcher, reason, price, tuple(losers), tuple(warnings))
+    stitcher, reason, price, losers, *warnings = json.loads(text)
+    # The first version kept no warnings.
+    return Route(stitcher, reason, price, tuple(losers), tuple(warnings[0]) if warnings else ())
 
 
 def _film_text(film: Film | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from adapters.database import Database
 from adapters.local_queue import CONTROL_LANE, LocalQueue
 from adapters.owners import Owner
-from adapters.schema import SCHEMA_VERSION
+from adapters.schema import MIGRATIONS, SCHEMA_VERSION
 from adapters.sqlite import SqliteJobStore
 from events.errors import IllegalTransition, LimitExceeded, PipelineError, Unavailable, UnknownJob
 from events.requests import Kind, OnSegmentFailure
@@ -223,3 +224,20 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PipelineError, match=r"longreel\.db"):
         Database(tmp_path / "longreel.db")
+
+
+def test_a_home_of_the_first_version_is_brought_up_to_date_and_keeps_its_locks(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(Database(path)) as database:
+        connection = database.connection()
+        connection.execute("ALTER TABLE locks RENAME COLUMN scope TO project_id")
+        connection.execute("ALTER TABLE segments DROP COLUMN wasted_micro_usd")
+        connection.execute("INSERT INTO locks VALUES ('default', 'long_form', 'job_old123')")
+        connection.execute("PRAGMA user_version=1")
+
+    with closing(Database(path)) as database:
+        connection = database.connection()
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+        assert connection.execute("SELECT scope FROM locks").fetchone()[0] == "default"
+        assert connection.execute("SELECT wasted_micro_usd FROM segments").fetchall() == []
+    assert set(MIGRATIONS) == set(range(1, SCHEMA_VERSION))
