@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking_interactions
+from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking
 from adapters.genai_outcomes import failed, not_taken, not_told, nothing_came
+from adapters.omni_answer import Answer, read_answer
 from events.errors import RenderFailed, Unavailable
 from events.requests import PromptSpec, Settings
 from pipeline.models import model_of, quote
 from pipeline.work_ports import Gone, Quote, RenderOrder, Running, Started, Stopped
-
-if TYPE_CHECKING:
-    from google.genai.interactions import Interaction
 
 #: The only location that has Omni. Source: promptfoo pull request 10151, July 2026.
 LOCATION = "global"
@@ -68,16 +66,16 @@ class OmniGenerator:
         doing = f"order segment {order.segment_index} of {order.job_id} from {model}"
         body = _request(order, model)
         try:
-            with asking_interactions(doing):
-                answer: Interaction = self._client.get().interactions.create(**body)
+            with asking(doing):
+                answer = read_answer(self._client.request("post", "interactions", body))
         except Refused as exc:
             raise not_taken(exc, doing, model, "omni") from exc
         if answer.status == "failed" and isinstance(outcome := self._outcome(answer), Stopped):
             raise RenderFailed(f"{doing}: {outcome.message}", code=outcome.code, retryable=outcome.retryable)
-        if not answer.id:
+        if not answer.interaction_id:
             # It was accepted, so it may be under way, and nobody can be asked about it: only its clip will tell.
             raise Unavailable(f"{doing}: it was accepted, but the answer names no interaction")
-        return Started(_PREFIX + answer.id.rpartition("/")[2])
+        return Started(_PREFIX + answer.interaction_id.rpartition("/")[2])
 
     def poll(self, operation: str) -> Running | Stopped | Gone:
         """Ask what became of an interaction.
@@ -88,8 +86,8 @@ class OmniGenerator:
         """
         doing = f"ask about {operation}"
         try:
-            with asking_interactions(doing):
-                answer = self._client.get().interactions.get(operation.removeprefix(_PREFIX))
+            with asking(doing):
+                answer = read_answer(self._client.request("get", f"{operation}?stream=false"))
         except Refused as exc:
             return not_told(exc, doing)
         return self._outcome(answer)
@@ -102,8 +100,8 @@ class OmniGenerator:
             NotAllowed: there are no credentials.
         """
         try:
-            with asking_interactions(f"call {operation} off"):
-                self._client.get().interactions.cancel(operation.removeprefix(_PREFIX))
+            with asking(f"call {operation} off"):
+                self._client.request("post", f"{operation}/cancel")
         except Refused:
             return  # It is over, or was never there.
 
@@ -111,33 +109,31 @@ class OmniGenerator:
         """Close the connections."""
         self._client.close()
 
-    def _outcome(self, answer: Interaction) -> Running | Stopped | Gone:
+    def _outcome(self, answer: Answer) -> Running | Stopped | Gone:
         """Sort an interaction. Whatever it says, its prefix is looked at again before anybody believes it."""
         match answer.status:
             case "completed":
                 return self._completed(answer)
             case "failed":
-                return failed(*_fault(answer))
+                return failed(answer.code, answer.fault)
             case "cancelled" | "incomplete" | "requires_action":
-                message = f"the interaction ended as {answer.status} {_fault(answer)[1]}".rstrip()
+                message = f"the interaction ended as {answer.status} {answer.fault}".rstrip()
                 return Stopped("generation_failed", message, retryable=True)
             case "budget_exceeded":
-                message = f"the interaction used up its budget of tokens {_fault(answer)[1]}".rstrip()
+                message = f"the interaction used up its budget of tokens {answer.fault}".rstrip()
                 return Stopped("budget_exceeded", message, retryable=False)
             case _:
                 # in_progress, queued, requires_continuation (which the service does by itself in the background), and
                 # words that are not known yet: whoever asks stops asking after an hour.
                 return Running()
 
-    def _completed(self, answer: Interaction) -> Running | Stopped | Gone:
-        if answer.output_video is not None and answer.output_video.uri:
+    def _completed(self, answer: Answer) -> Running | Stopped | Gone:
+        if answer.has_video:
             return Gone()
-        since = _time(answer.updated)
-        if since is not None and self.now() - since < SETTLING:
+        if answer.updated is not None and self.now() - answer.updated < SETTLING:
             # A new attempt would be paid for, and this one's clip may be a moment away.
             return Running()
-        code, said = _fault(answer)
-        return failed(code, said) if said else nothing_came(answer.output_text or "")
+        return failed(answer.code, answer.fault) if answer.fault else nothing_came(answer.text)
 
 
 def _request(order: RenderOrder, name: str) -> dict[str, Any]:
@@ -153,7 +149,7 @@ def _request(order: RenderOrder, name: str) -> dict[str, Any]:
     return {
         "model": name,
         "input": content,
-        # In the background the service goes on by itself; else the SDK would send further requests that cost money.
+        # In the background the service answers at once and goes on by itself.
         "background": True,
         "generation_config": {"video_config": {"task": "image_to_video" if start else "text_to_video"}},
         "response_format": {
@@ -166,23 +162,3 @@ def _request(order: RenderOrder, name: str) -> dict[str, Any]:
         },
         "labels": {"longreel_job": order.job_id, "longreel_segment": str(order.segment_index)},
     }
-
-
-def _fault(answer: Interaction) -> tuple[int | None, str]:
-    """Give the google.rpc.Code, where there is one, and the words of everything that is said to have gone wrong."""
-    code: int | None = None
-    said = [each.message or each.code or "" for each in answer.errors or []]
-    for step in answer.steps or []:
-        error = getattr(step, "error", None)
-        if error is not None:
-            code = code if code is not None else error.code
-            said.append(error.message or "")
-    return code, "; ".join(filter(None, said))
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)

@@ -20,7 +20,6 @@ HEAVY = {
     "pubsub": "google.pubsub_v1",
     "storage": "google.cloud.storage",
     "genai": "google.genai.types",
-    "interactions": "google.genai._gaos",
     "transcoder": "google.cloud.video.transcoder_v1",
     "run": "google.cloud.run_v2",
     "firebase": "firebase_functions.https_fn",
@@ -29,6 +28,7 @@ HEAVY = {
 }
 #: Nothing in the cloud needs these.
 NEVER = (
+    "google.genai._gaos",
     "google.cloud.aiplatform",
     "google.cloud.aiplatform_v1",
     "vertexai",
@@ -48,7 +48,7 @@ LOADED = {
     "cancel_job": _CALLABLE | {"firestore"},
     "on_requested": {"firestore", "pubsub"},
     "on_segment_requested: Veo": {"firestore", "genai"},
-    "on_segment_requested: Omni": {"firestore", "genai", "interactions"},
+    "on_segment_requested: Omni": {"firestore", "genai"},
     "on_object_finalized: a clip": {"storage", "pubsub"},
     "on_object_finalized: a film": {"storage", "firestore"},
     "on_segment_done": {"firestore", "pubsub"},

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.omni import SETTLING, OmniGenerator
+from adapters.omni_answer import read_answer
 from events.errors import RenderFailed
 from pipeline.work_ports import Gone, Running, Stopped
 from tests.cloud.paid_orders import OMNI, PREFIX, Paid, order, paid
@@ -145,12 +146,24 @@ def test_an_order_that_fails_at_once_is_told_at_once(omni: Paid) -> None:
     assert refused.value.code == "prompt_refused"
 
 
-@given(st.text(max_size=30) | st.none())
-def test_any_time_of_a_completed_interaction_is_read_or_left(text: str | None) -> None:
-    from google.genai.interactions import Interaction
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = ["id", "status", "updated", "steps", "errors", "type", "content", "error", "code", "message", "uri", "text"]
 
-    generator = OmniGenerator("demo-films", OMNI)
-    answer = generator._outcome(Interaction.model_construct(status="completed", steps=[], updated=text))
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON | st.lists(st.dictionaries(st.sampled_from(NAMES), JSON))))
+def test_whatever_json_an_interaction_is_it_is_read_and_has_an_outcome(value: dict[str, Any]) -> None:
+    answer = OmniGenerator("demo-films", OMNI)._outcome(read_answer(value))
+
+    assert isinstance(answer, Stopped | Running | Gone)
+
+
+@given(st.text(max_size=30))
+def test_any_time_of_a_completed_interaction_is_read_or_left(text: str) -> None:
+    answer = OmniGenerator("demo-films", OMNI)._outcome(read_answer({"status": "completed", "updated": text}))
 
     assert isinstance(answer, Stopped | Running)
 
