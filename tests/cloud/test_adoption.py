@@ -25,6 +25,8 @@ from tests.cloud.stack import LocalCloud
 
 #: After these nobody knows whether the order was sent; it was not.
 BEFORE_THE_ORDER = {"after commit", "before submit"}
+#: What the process does outside.
+AROUND = ("create", "commit", "publish", "submit", "start")
 
 
 @pytest.fixture(scope="module")
@@ -51,28 +53,37 @@ def order_until_taken(cloud: LocalCloud, name: str, segments: int) -> str:
             continue
 
 
+def film_of_a_killed_process(cloud: LocalCloud, name: str, line: int, named: str = "") -> str:
+    """Let the process die while it makes a film, check that its clip was bought once, and give where it died."""
+    cloud.die_at(line, named, job_id=id_of(name))
+    job = live(cloud, order_until_taken(cloud, name, 1))
+    where = str(cloud.controlled()["diedAt"])
+
+    first = f"jobs/{job.job_id}/segments/0/1/"
+    assert bought(cloud, job.job_id) == {0: 1}, f"killed at line {line}, {where}"
+    if any(first in each.prefix for each in cloud.vertex.bought):
+        check_made_for_its_price(cloud, job, 1)
+    else:
+        # Nobody can know that it was not sent, so the one that was given up is shown as paid for.
+        assert where in BEFORE_THE_ORDER, f"killed at line {line}, {where}"
+        assert (job.state, job.cost.wasted_micro_usd) == ("completed", CLIP_MICRO_USD)
+    return where
+
+
 def test_at_whatever_line_the_process_is_killed_the_clip_is_bought_once_and_the_film_is_made(cloud: LocalCloud) -> None:
     died_at = []
     for line in count(1):
-        cloud.die_at(line, job_id=id_of(f"line-{line}"))
-        job = live(cloud, order_until_taken(cloud, f"line-{line}", 1))
-        where = cloud.controlled()["diedAt"]
-
-        first = f"jobs/{job.job_id}/segments/0/1/"
-        assert bought(cloud, job.job_id) == {0: 1}, f"killed at line {line}, {where}"
-        if any(first in each.prefix for each in cloud.vertex.bought):
-            check_made_for_its_price(cloud, job, 1)
-        else:
-            # Nobody can know that it was not sent, so the one that was given up is shown as paid for.
-            assert where in BEFORE_THE_ORDER, f"killed at line {line}, {where}"
-            assert (job.state, job.cost.wasted_micro_usd) == ("completed", CLIP_MICRO_USD)
+        where = film_of_a_killed_process(cloud, f"line-{line}", line)
         if not where:
             break
         died_at.append(where)
 
     assert len(died_at) > 20, died_at
-    around = ("create", "commit", "publish", "submit", "start")
-    assert {f"{when} {what}" for what in around for when in ("before", "after")} == set(died_at)
+    around = {f"{when} {what}" for what in AROUND for when in ("before", "after")}
+    assert set(died_at) <= around
+    # Events overtake each other, so the same line is not the same moment in every film: name those that were missed.
+    for missed in sorted(around - set(died_at)):
+        assert film_of_a_killed_process(cloud, missed.replace(" ", "-"), 1, missed) == missed
 
 
 def test_a_clip_whose_order_nobody_recorded_is_brought_home_by_its_own_event(cloud: LocalCloud) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ BARS = "geq=lum='if(mod(floor(N/pow(2,7-floor(X*8/W))),2),170,80)':cb={cb}:cr={c
 #: (cb, cr) of each clip: far apart, so that they survive encoding, and colours that exist, so that no conversion clips.
 CHROMA = [(88, 88), (88, 168), (168, 88), (168, 168), (128, 128)]
 
+#: What the store's writer calls an object's file until it is whole.
+HALF_WRITTEN = re.compile(r"\d+-[0-9a-f]{16}\.(json|mp4)")
+
 
 def eval_rate(rate: str) -> float:
     above, _, below = rate.partition("/")
@@ -49,6 +53,8 @@ class Bench:
     ffmpeg: FFmpeg
     lines: list[dict[str, Any]] = field(default_factory=list)
     program_calls: int = 0
+    #: Whether the program was killed by -9 here: it may have left a small object half-written, which time tidies away.
+    killed: bool = False
 
     def __post_init__(self) -> None:
         self.store = DiskObjectStore(self.folder / "objects")
@@ -123,7 +129,8 @@ class Bench:
     def leftovers(self) -> list[str]:
         """Name what lies where nothing should lie after the end, locks apart."""
         lying = [*self.work.iterdir(), *(self.store.root / ".parts").iterdir()]
-        return [path.name for path in lying if path.suffix != ".lock" and path.name != "turn"]
+        names = [path.name for path in lying if path.suffix != ".lock" and path.name != "turn"]
+        return [name for name in names if not (self.killed and HALF_WRITTEN.fullmatch(name))]
 
 
 def clean_environment() -> dict[str, str]:

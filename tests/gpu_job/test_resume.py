@@ -120,6 +120,7 @@ def kill_at(film: Film, moment: float, number: int, *more: str) -> bool:
         _, said = child.communicate(timeout=moment)
     except subprocess.TimeoutExpired:
         child.send_signal(number)
+        film.bench.killed |= number == signal.SIGKILL
         started = time.monotonic()
         child.communicate(timeout=60)
         # Python ends in its own way before our handler is there, and in its very last moment.
