@@ -3,7 +3,7 @@
     seconds = start + fetch + decode and encode + splice + upload
 
 Only clips that really are encoded count for encoding: `media.target.choose_target` tells which. NVENC can only make
-films that are encoded whole (`media.encoder.encoders_for`); elsewhere a card is paid for and not used.
+films that are encoded whole (`encoders_for`); elsewhere a card is paid for and not used.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from events.plan import StitchPlan
-from media.encoder import encoders_for
 from media.size import encoded_bytes_max
 from media.target import choose_target
 from media.treatment import Target, Treatment
+from media.video_encoders import encoders_for
 from pipeline.prices import job_second_micro_usd
 
 #: From the order to the first line of Python, without a card: an estimate, to be measured.

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from adapters.cloud_run_estimate import CHUNK_FRAMES_MAX, X264_PIXELS_PER_SECOND
-from media.encoder import keyframe_interval
 from media.treatment import Target
+from media.video_encoders import keyframe_interval
 
 #: What a stop may cost at most: so many frames, or so many seconds of one slow processor.
 FRAMES_MAX = CHUNK_FRAMES_MAX

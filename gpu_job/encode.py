@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from events.errors import BadMedia
 from events.plan import StitchPlan
 from gpu_job.clips import FilmTasks, warnings_of
+from gpu_job.encoder_probe import find_problem
 from gpu_job.inputs import Inputs
 from gpu_job.manifest import Checkpoints, Manifest, checkpoint_folder
 from gpu_job.parallel import Workshop, frames_of, process_count
 from gpu_job.room import largest_px
 from gpu_job.tasks import ClipFailed, EncodeTask, digest_of
-from media.encoder import ClipEncode, count_args, encoders_for
+from media.encoder import ClipEncode, count_args
 from media.treatment import Target
+from media.video_encoders import encoders_for
 
 if TYPE_CHECKING:
     from gpu_job.stitch import Tools
@@ -122,13 +124,13 @@ class Encoding:
         return next((encoder for encoder in faster if self._works(encoder)), last)
 
     def _works(self, encoder: str) -> bool:
-        problem = self._ffmpeg.encoder_problem(encoder, self.target)
+        problem = find_problem(self._ffmpeg, encoder, self.target)
         if problem:
-            self._tools.reporter.note(f"{encoder} is not used: {problem}")
-            if self._tools.expects_card:
-                # People need FFmpeg's own words; where the program lies is for the log.
-                why = problem.rpartition("] ")[2]
-                self._warnings.append(f"The film was encoded without its card ({encoder}: {why}).")
+            self._tools.reporter.note(f"{encoder} is not used: {problem.why}; {problem.advice}")
+            # Where no card was ordered and none is there, nothing is amiss.
+            if self._tools.expects_card or problem.has_card:
+                said = f"The film was encoded without its card ({encoder}: {problem.why}); {problem.advice}."
+                self._warnings.append(said)
         return problem is None
 
     def _counted(self, index: int, work: ClipEncode, label: str) -> int:

@@ -23,8 +23,6 @@ from typing import IO, Final
 from events.errors import BadMedia, LimitExceeded, PipelineError, StitchFailed, Unavailable
 from gpu_job import tether
 from gpu_job.exits import NO_FFMPEG
-from media.encoder import trial_args
-from media.treatment import Target
 
 #: The oldest version that knows all our options (`-stats_period`); Ubuntu 22.04 has it.
 VERSION_MIN = (4, 4)
@@ -44,6 +42,15 @@ _OUR_FAULT = re.compile(
     r"Unrecognized option|Option .* not found|Unknown encoder|Unknown decoder|No such filter"
     r"|Error (initializing|applying|reinitializing) .*filter|Error while opening encoder|Invalid encoder type"
 )
+
+
+class LookFailed(StitchFailed):
+    """A brief run came to nothing."""
+
+    def __init__(self, program: Path, doing: str, *said: str) -> None:
+        super().__init__(f"{doing} FFmpeg {program}: {said[0]}; name another", code=NO_FFMPEG)
+        #: FFmpeg's own lines, or what became of it.
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +73,11 @@ class FFmpeg:
         self.program = program
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self.version = _version(self._look(["-version"]), program)
-        self.encoders = frozenset(re.findall(r"^ [VA]\S{5} (\S+)", self._look(["-hide_banner", "-encoders"]), re.M))
+        self.version = _version(self._text(["-version"]), program)
+        self.encoders = frozenset(re.findall(r"^ [VA]\S{5} (\S+)", self._text(["-hide_banner", "-encoders"]), re.M))
         for needed in ("libx264", "aac"):
             if needed not in self.encoders:
                 raise StitchFailed(f"use FFmpeg {program}: it has no {needed} encoder; name another", code=NO_FFMPEG)
-
-    def encoder_problem(self, encoder: str, target: Target) -> str | None:
-        """Say why an encoder cannot make this film here; None if it can. A listed one is tried on one frame."""
-        if encoder not in self.encoders:
-            return f"FFmpeg {self.version} was built without it"
-        try:
-            self._look(trial_args(encoder, target))
-        except StitchFailed as exc:
-            return exc.message
-        return None
 
     def encode(
         self, args: Sequence[str], name: str, *, on_frames: Callable[[int], None], stall_seconds: float
@@ -143,21 +140,26 @@ class FFmpeg:
             return command
         return [sys.executable, "-I", str(Path(tether.__file__)), str(getpid()), *command]
 
-    def _look(self, args: Sequence[str]) -> str:
+    def look(self, args: Sequence[str], given: bytes = b"", *, limit_seconds: float = _LOOK_SECONDS) -> bytes:
+        """Run with `args`, briefly, and give what it wrote to standard output; `given` is its standard input.
+
+        Raises:
+            LookFailed: it does not start, hangs, or refuses.
+        """
+        command = [str(self.program), *args]
         try:
-            done = subprocess.run(
-                [str(self.program), *args],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_LOOK_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            raise StitchFailed(f"start FFmpeg {self.program}: {exc}; name another", code=NO_FFMPEG) from exc
+            done = subprocess.run(command, input=given, capture_output=True, timeout=limit_seconds, check=False)
+        except subprocess.TimeoutExpired as exc:
+            raise LookFailed(self.program, "start", f"it was not done within {limit_seconds:g} seconds") from exc
+        except OSError as exc:
+            raise LookFailed(self.program, "start", str(exc)) from exc
         if done.returncode != 0:
-            lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
-            raise StitchFailed(f"use FFmpeg {self.program}: {lines[0]}", code=NO_FFMPEG)
-        return done.stdout.decode(errors="replace")
+            said = done.stderr[: _COMPLAINTS_MAX * _COMPLAINT_MAX_BYTES].decode(errors="replace").strip()
+            raise LookFailed(self.program, "use", *(said or f"exit status {done.returncode}").splitlines())
+        return done.stdout
+
+    def _text(self, args: Sequence[str]) -> str:
+        return self.look(args).decode(errors="replace")
 
 
 def _version(text: str, program: Path) -> str:

@@ -2,12 +2,12 @@
 
 A clip's bytes are hostile: the file is opened as the kind that it was found to be, by the file protocol
 alone, and only its first picture and its first sound are read.
-Source: https://ffmpeg.org/ffmpeg.html; the meaning of x264's words: `x264 --fullhelp`.
+Source: https://ffmpeg.org/ffmpeg.html.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,8 @@ from events.clip import ClipFacts
 from events.errors import BadMedia
 from media.ffmpeg_limits import PICTURE_PX_MAX, PIECE_BYTES_MAX, STREAMS_MAX
 from media.filters import at_rate, audio_filter, silence_source, video_filter
-from media.treatment import Colour, Picture, Quality, Target
+from media.treatment import Colour, Target
+from media.video_encoders import VIDEO_ENCODERS
 
 #: FFmpeg's demuxer for each kind of file that a probe names.
 DEMUXERS: Mapping[str, str] = {
@@ -39,24 +40,11 @@ BROKEN_MAX = Fraction(1, 50)
 #: Bits per second of AAC-LC for each channel: transparent to most ears at 96 kb/s.
 AUDIO_BITRATE_BPS = 96_000
 
-#: Seconds between the key frames of an encoded clip: players seek to them; streaming services ask for two.
-_KEYFRAME_INTERVAL_SECONDS = 2
-
 #: How far behind the planned end a clip is still read: sound and picture are not stored side by side.
 _LATE_SECONDS = 1
 
 #: How far before its first frame a chunk is read: a decoder needs some pictures until it gives them in order.
 _SEEK_MARGIN_SECONDS = 2
-
-#: Pictures larger than this are few at a time in memory; those of 1440p are not.
-_LARGE_PX = 2560 * 1440
-#: Of an encoder of large pictures: a fixed number, since what x264 makes hangs on it.
-_LARGE_THREADS = 2
-#: x264 looks ahead so far as `veryfast` does, also where another preset would look further.
-_LARGE_PARAMS: Mapping[str, int | str] = {"rc-lookahead": 10, "sync-lookahead": 0}
-
-#: B-frames in a row where the film has any; x264's default.
-_B_FRAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,108 +163,3 @@ def _input_args(clip: ClipEncode, *more: str) -> list[str]:
 def _mp4_args(output: Path) -> list[str]:
     plain = ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
     return [*plain, "-f", "mp4", file_url(output)]
-
-
-def x264_args(picture: Picture, quality: Quality) -> list[str]:
-    """Give libx264's arguments; the same picture and quality always give the same parameter sets."""
-    interval = keyframe_interval(picture.frame_rate)
-    params = {
-        "keyint": interval,
-        "min-keyint": min(interval, max(1, interval // 10)),
-        "scenecut": 40,
-        "open-gop": 0,
-        # Parameter sets that are the same for every quality: parts of one film share them.
-        "stitchable": 1,
-        "force-cfr": 1,
-        "sps-id": picture.sps_id,
-        **_B_FRAME_PARAMS[picture.reorder_depth],
-        **(_LARGE_PARAMS if is_large(picture) else {}),
-    }
-    text = ":".join(f"{name}={value}" for name, value in params.items())
-    args = [
-        "-c:v",
-        "libx264",
-        "-preset",
-        quality.preset,
-        "-crf",
-        str(quality.crf),
-        "-profile:v",
-        picture.profile,
-    ]
-    return [*args, "-threads", str(_LARGE_THREADS if is_large(picture) else 1), "-x264-params", text]
-
-
-def is_large(picture: Picture) -> bool:
-    """Tell whether pictures are so large that one encoder takes most of the memory; then it has several threads."""
-    return picture.width_px * picture.height_px > _LARGE_PX
-
-
-#: x264's B-frame structure for each reorder depth: none; plain ones; ones that others refer to.
-_B_FRAME_PARAMS: Mapping[int, dict[str, int | str]] = {
-    0: {"bframes": 0},
-    1: {"bframes": _B_FRAMES, "b-pyramid": "none"},
-    2: {"bframes": _B_FRAMES, "b-pyramid": "normal"},
-}
-
-
-def nvenc_args(picture: Picture, quality: Quality) -> list[str]:
-    """Give h264_nvenc's arguments; it cannot number its parameter sets: only for films encoded whole."""
-    b_frames = ["-bf", "0" if picture.reorder_depth == 0 else str(_B_FRAMES)]
-    b_frames += ["-b_ref_mode", "middle" if picture.reorder_depth == 2 else "disabled"]
-    args = [
-        "-c:v",
-        "h264_nvenc",
-        "-preset",
-        "p5",
-        "-tune",
-        "hq",
-        "-rc",
-        "vbr",
-        "-cq",
-        str(quality.crf),
-        "-b:v",
-        "0",
-    ]
-    args += [
-        "-profile:v",
-        picture.profile,
-        "-g",
-        str(keyframe_interval(picture.frame_rate)),
-        "-strict_gop",
-        "1",
-    ]
-    return [*args, *b_frames]
-
-
-#: FFmpeg's name of an encoder → its arguments.
-VIDEO_ENCODERS: Mapping[str, Callable[[Picture, Quality], list[str]]] = {
-    "libx264": x264_args,
-    "h264_nvenc": nvenc_args,
-}
-
-
-def encoders_for(target: Target) -> tuple[str, ...]:
-    """Give the encoders that can make this film's odd clips, the fastest first."""
-    if target.picture.sps_id != 0:
-        return ("libx264",)
-    return ("h264_nvenc", "libx264")
-
-
-def keyframe_interval(frame_rate: Fraction) -> int:
-    """Give the largest distance of key frames, in frames.
-
-    >>> keyframe_interval(Fraction(24000, 1001))
-    48
-    """
-    return max(1, round(frame_rate * _KEYFRAME_INTERVAL_SECONDS))
-
-
-def trial_args(encoder: str, target: Target) -> list[str]:
-    """Give the arguments that encode a black frame of the film to nowhere: a listed encoder may still not work here.
-
-    At the film's own size and with its own arguments, since encoders in hardware have limits of their own.
-    """
-    size = f"{target.picture.width_px}x{target.picture.height_px}"
-    frame = ["-f", "lavfi", "-i", f"color=black:size={size}:rate=25", "-frames:v", "1", "-pix_fmt", "yuv420p"]
-    encode = VIDEO_ENCODERS[encoder](target.picture, target.quality)
-    return ["-nostdin", "-hide_banner", "-loglevel", "error", *frame, *encode, "-f", "null", "-"]

@@ -15,9 +15,9 @@ from adapters.cloud_run_estimate import X264_PIXELS_PER_SECOND
 from events.plan import Fit
 from gpu_job.chunks import FRAMES_MAX, SECONDS_MAX, Share, chunk_frames, chunks_of
 from gpu_job.ffmpeg import FFmpeg
-from media.encoder import keyframe_interval
 from media.shape import STANDARD_FRAME_RATES
 from media.treatment import Colour, Picture, Quality, Target
+from media.video_encoders import keyframe_interval
 from tests.gpu_job.bench import Bench, run
 from tests.gpu_job.film_reading import barcodes, decode, sound
 

@@ -20,11 +20,11 @@ from gpu_job.fades import FadeWork, fade_work
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.tasks import ClipFailed
 from media.clip_file import ClipFile
-from media.encoder import VIDEO_ENCODERS
 from media.probe import probe
 from media.reader import FileReader
 from media.target import choose_target
 from media.transition import Stretch, Window
+from media.video_encoders import VIDEO_ENCODERS
 from tests.gpu_job.bench import run
 from tests.gpu_job.film_reading import barcodes, decode, sound, video_packets
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-from fractions import Fraction
 from io import StringIO
 from pathlib import Path
 
@@ -23,18 +22,12 @@ from events.errors import (
     StitchFailed,
     Unavailable,
 )
-from events.plan import Fit
 from gpu_job.exits import EXITS, NO_FFMPEG, error_of, exit_code_of
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.ffmpeg_choice import choose_ffmpeg
 from gpu_job.objects import DiskObjects
 from gpu_job.reporter import Reporter
 from gpu_job.workspace import require_space, workspace
-from media.treatment import Colour, Picture, Quality, Target
-
-TARGET = Target(
-    Picture(160, 96, Fraction(24), "high", 2, 0, Colour(1, 1, 1)), None, Quality(20, "veryfast"), Fit.PAD, (), None
-)
 
 
 class Clock:
@@ -159,15 +152,6 @@ def test_no_address_leads_out_of_the_store(tmp_path: Path, uri: str) -> None:
 
 def test_the_ffmpeg_of_pip_is_the_default(ffmpeg: FFmpeg) -> None:
     assert choose_ffmpeg(None) == choose_ffmpeg("") == ffmpeg.program
-
-
-def test_an_encoder_is_tried_before_it_is_trusted(ffmpeg: FFmpeg) -> None:
-    """That h264_nvenc is listed does not mean that there is a card."""
-    assert ffmpeg.encoder_problem("libx264", TARGET) is None
-
-
-def test_an_encoder_that_is_not_built_in_is_a_problem_in_words(ffmpeg: FFmpeg) -> None:
-    assert ffmpeg.encoder_problem("h264_wonder", TARGET) == f"FFmpeg {ffmpeg.version} was built without it"
 
 
 def script(folder: Path, text: str) -> Path:

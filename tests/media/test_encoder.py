@@ -12,20 +12,11 @@ from hypothesis import strategies as st
 from events.clip import ClipFacts
 from events.errors import BadMedia
 from events.plan import Fit
-from media.encoder import (
-    DEMUXERS,
-    VIDEO_ENCODERS,
-    ClipEncode,
-    chunk_args,
-    encoders_for,
-    file_url,
-    is_large,
-    keyframe_interval,
-    sound_args,
-    trial_args,
-)
+from media.encoder import DEMUXERS, ClipEncode, chunk_args, file_url, sound_args
+from media.encoder_trial import trial_args, trial_fault
 from media.shape import STANDARD_FRAME_RATES
 from media.treatment import Colour, Picture, Quality, SoundFormat, Target
+from media.video_encoders import VIDEO_ENCODERS, encoders_for, is_large, keyframe_interval, wishes_for
 
 COLOURS = st.builds(Colour, st.integers(0, 22), st.integers(0, 18), st.integers(0, 14), full_range=st.booleans())
 PICTURES = st.builds(
@@ -157,9 +148,95 @@ def test_an_encoder_that_cannot_number_its_parameter_sets_is_only_asked_for_whol
 
 @pytest.mark.parametrize("encoder", sorted(VIDEO_ENCODERS))
 @given(target=TARGETS)
-def test_a_trial_encodes_one_frame_of_the_film_to_nowhere(encoder: str, target: Target) -> None:
+def test_a_trial_encodes_one_frame_of_the_film_as_the_film_and_stores_nothing(encoder: str, target: Target) -> None:
     args = trial_args(encoder, target)
 
-    assert args[args.index("-c:v") + 1] == encoder
     assert args[args.index("-frames:v") + 1] == "1"
-    assert args[-3:] == ["-f", "null", "-"]
+    assert f":size={target.picture.width_px}x{target.picture.height_px}:" in args[args.index("-i") + 1]
+    wanted = VIDEO_ENCODERS[encoder](target.picture, target.quality)
+    assert args[args.index("-c:v") : args.index("-c:v") + len(wanted)] == wanted
+    assert args[-3:] == ["-f", "h264", "pipe:1"]
+
+
+SMALL = Target(Picture(4, 2, Fraction(24), "high", 2, 0, Colour()), None, Quality(20, "veryfast"), Fit.PAD, (), None)
+GREY = bytes([126] * 8 + [128] * 4)
+
+
+@pytest.mark.parametrize("off", [-10, 0, 10])
+def test_a_frame_that_comes_back_nearly_as_it_went_in_is_right(off: int) -> None:
+    assert trial_fault(bytes(value + off for value in GREY), SMALL) is None
+
+
+@pytest.mark.parametrize(
+    ("planes", "word"),
+    [
+        (b"", "no frame"),
+        (GREY[:-1], "not one frame of the film's size"),
+        (GREY * 2, "not one frame of the film's size"),
+        (bytes(12), "another picture"),
+        (bytes([16] * 8 + [128] * 4), "another picture"),
+        (bytes([126] * 7 + [255] + [128] * 4), "another picture"),
+        (bytes([126] * 8 + [128] * 3 + [0]), "another picture"),
+    ],
+    ids=["empty", "cut off", "twice", "green", "black", "a bright spot", "a spot of colour"],
+)
+def test_a_frame_that_comes_back_otherwise_is_told(planes: bytes, word: str) -> None:
+    fault = trial_fault(planes, SMALL)
+    assert fault is not None
+    assert word in fault
+
+
+@given(target=TARGETS)
+def test_everything_asked_of_one_encoder_is_asked_of_the_other(target: Target) -> None:
+    wishes = wishes_for(target.picture, target.quality)
+
+    for wish in wishes:
+        assert wish.x264, wish.meaning
+        assert wish.nvenc, wish.meaning
+    for column in ("x264", "nvenc"):
+        words = [word for wish in wishes for word in getattr(wish, column)]
+        assert len(words) == len(set(words)), "a word that is said twice hides one of its values"
+    # Both begin where others end: nothing says the codec but the table.
+    assert all(args(target.picture, target.quality)[:2] == ["-c:v", name] for name, args in VIDEO_ENCODERS.items())
+
+
+def words_of(encoder: str, target: Target) -> dict[str, str]:
+    """Give what an encoder is told, x264's own words among FFmpeg's."""
+    args = VIDEO_ENCODERS[encoder](target.picture, target.quality)
+    words = dict(zip(args[::2], args[1::2], strict=True))
+    params = words.pop("-x264-params", "")
+    return words | dict(each.split("=") for each in params.split(":") if each)
+
+
+@given(target=TARGETS)
+def test_both_encoders_are_told_the_same_in_their_own_words(target: Target) -> None:
+    x264, nvenc = words_of("libx264", target), words_of("h264_nvenc", target)
+
+    # Quality: constant, on the same scale, and no bit rate that would bound it.
+    assert (nvenc["-rc"], nvenc["-cq"], nvenc["-b:v"]) == ("vbr", x264["-crf"], "0")
+    assert "-b:v" not in x264
+    assert "-maxrate" not in x264 | nvenc
+    assert nvenc["-profile:v"] == x264["-profile:v"] == target.picture.profile
+    # Unless told a level, x264 takes the lowest that will do; so does NVENC.
+    assert (nvenc["-level:v"], x264.get("level")) == ("auto", None)
+    assert nvenc["-g"] == x264["keyint"] == str(keyframe_interval(target.picture.frame_rate))
+    assert x264["open-gop"] == "0"
+    assert (nvenc["-bf"], nvenc["-b_ref_mode"]) == {
+        ("0", None): ("0", "disabled"),
+        ("3", "none"): ("3", "disabled"),
+        ("3", "normal"): ("3", "middle"),
+    }[x264["bframes"], x264.get("b-pyramid")]
+    assert int(nvenc["-bf"]) >= target.picture.reorder_depth
+    # Colours come from the frames' tags, which the filters set, for both.
+    assert not {"-colorspace", "-color_primaries", "-color_trc", "-color_range", "colormatrix"} & {*x264, *nvenc}
+
+
+@given(target=TARGETS)
+def test_chunks_of_nvenc_hang_on_nothing_that_is_seen(target: Target) -> None:
+    """As far as arguments tell: what differs from chunk to chunk would be in parameter sets, and break their join."""
+    nvenc = words_of("h264_nvenc", target)
+
+    fixed = {"-strict_gop": "1", "-no-scenecut": "1", "-forced-idr": "1", "-rc-lookahead": "0", "-weighted_pred": "0"}
+    assert fixed.items() <= nvenc.items()
+    again = Target(target.picture, target.sound, Quality(51, "medium"), target.fit, (), None)
+    assert {word for word, value in words_of("h264_nvenc", again).items() if nvenc[word] != value} <= {"-cq"}
