@@ -183,13 +183,13 @@ class _FilmInTheMaking:
 
     def finish(self, layout: Layout, tags: FilmTags | None, starts: Sequence[Fraction] | None) -> Splice:
         """Lay everything out and write the index."""
-        picture = join_pictures(self.movies)
-        pieces = [piece for i in range(len(self.movies)) for piece in self._pieces_of_clip(i)]
-        extra = bytes(self.extra)
+        # Clip by clip: all pieces of a long film at a time would take more memory than anything else.
+        pieces = (piece for i in range(len(self.movies)) for piece in self._pieces_of_clip(i))
         if layout is Layout.WHOLE_FILES:
-            where = append_whole(pieces, [movie.size_bytes for movie in self.movies], len(extra))
+            where = append_whole(pieces, [movie.size_bytes for movie in self.movies], self.extra)
         else:
             where = lay_out(pieces)
+        picture = join_pictures(self.movies)
         picture.chunks = where.picture_chunks
         tracks = [picture]
         if self.plan:
@@ -202,7 +202,7 @@ class _FilmInTheMaking:
         return Splice(
             header=header,
             ranges=where.ranges,
-            extra=extra,
+            extra=bytes(self.extra),
             joins=self._joins(),
             frame_count=len(picture.sizes),
             duration=duration,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from heapq import merge
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from media.movie import Track
-from media.mp4_build import Chunk
+from media.mp4_build import Chunks
 
 #: The source number of bytes that no clip has: made packets of sound.
 EXTRA = -1
@@ -42,8 +43,8 @@ class Piece(NamedTuple):
 class Placed(NamedTuple):
     """Where everything lies in the film."""
 
-    picture_chunks: list[Chunk]
-    sound_chunks: list[Chunk]
+    picture_chunks: Chunks
+    sound_chunks: Chunks
     #: The payload of the film, in order.
     ranges: list[CopyRange]
     payload_bytes: int
@@ -115,12 +116,11 @@ def _cut(piece: Piece, track: Track) -> Iterator[Piece]:
 
 def lay_out(pieces: Iterable[Piece]) -> Placed:
     """Lay the pieces one behind the other; what follows in the same source becomes one range."""
-    picture_chunks: list[Chunk] = []
-    sound_chunks: list[Chunk] = []
+    picture_chunks, sound_chunks = Chunks(), Chunks()
     ranges: list[CopyRange] = []
     at = 0
     for piece in pieces:
-        (sound_chunks if piece.is_sound else picture_chunks).append(Chunk(at, piece.sample_count))
+        (sound_chunks if piece.is_sound else picture_chunks).add(at, piece.sample_count)
         at += piece.length
         last = ranges[-1] if ranges else None
         if last and (last.source, last.offset + last.length) == (piece.source, piece.offset):
@@ -130,19 +130,24 @@ def lay_out(pieces: Iterable[Piece]) -> Placed:
     return Placed(picture_chunks, sound_chunks, ranges, at)
 
 
-def append_whole(pieces: Iterable[Piece], source_sizes: Sequence[int], extra_bytes: int) -> Placed:
-    """Leave every byte where it is: the made packets first, then each whole file; an object store can compose that."""
-    starts, at = [], extra_bytes
-    for size in source_sizes:
-        starts.append(at)
-        at += size
-    picture_chunks: list[Chunk] = []
-    sound_chunks: list[Chunk] = []
+def append_whole(pieces: Iterable[Piece], source_sizes: Sequence[int], extra: Sized) -> Placed:
+    """Leave every byte where it is: the made packets first, then each whole file; an object store can compose that.
+
+    Args:
+        pieces: in the film's order.
+        source_sizes: bytes of each file.
+        extra: the made packets; may become more as long as pieces are taken.
+    """
+    *starts, files_bytes = accumulate(source_sizes, initial=0)
+    picture_chunks, sound_chunks = Chunks(), Chunks()
     for piece in pieces:
-        start = 0 if piece.source == EXTRA else starts[piece.source]
-        chunk = Chunk(start + piece.offset, piece.sample_count)
-        (sound_chunks if piece.is_sound else picture_chunks).append(chunk)
+        # How many made packets stand before the files is only known at the end: theirs are below 0 until then.
+        at = ~piece.offset if piece.source == EXTRA else starts[piece.source] + piece.offset
+        (sound_chunks if piece.is_sound else picture_chunks).add(at, piece.sample_count)
+    extra_bytes = len(extra)
+    for chunks in (picture_chunks, sound_chunks):
+        chunks.offsets = array("q", (~at if at < 0 else at + extra_bytes for at in chunks.offsets))
     ranges = [CopyRange(source, 0, size) for source, size in enumerate(source_sizes)]
     if extra_bytes:
         ranges.insert(0, CopyRange(EXTRA, 0, extra_bytes))
-    return Placed(picture_chunks, sound_chunks, ranges, at)
+    return Placed(picture_chunks, sound_chunks, ranges, extra_bytes + files_bytes)
