@@ -1,76 +1,31 @@
-"""Watches and hears a film that `benchmarks.stitch` had made, from its first frame to its last sample.
+"""Counts what is right and wrong in a film that `benchmarks.stitch` had made and decoded.
 
-Everything is counted in what a decoder gives, edit lists honoured, at the times that the film says: which frames are
-there, in which order and when; how far each clip's beep is from its flash, compared with the clip alone; whether the
-low tone goes on over each join.
+Clips of the film's own rate have to give every frame once and in order; of the others each frame has to be the one
+that belongs to its time. How far each clip's beep is from its flash is compared with the clip alone; whether the low
+tone goes on over each join is heard. Inside a crossfade two pictures are seen, and nothing is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.stitch_corpus import (
-    BARCODE_PX,
-    BLOCK_PX,
-    CHECK_BITS,
-    FPS,
-    FRAME_BITS,
-    TONE_HZ,
-    Corpus,
-    beep_hz,
-    checksum,
-)
+from benchmarks.stitch_corpus import Corpus
+from benchmarks.stitch_pictures import TONE_HZ, beep_hz
+from benchmarks.stitch_watch import Samples, Seen, Watched
 
-#: The barcodes' centres, the middle row; and what is looked at to see the flash.
-_ROW_PX, _FLASH_ROWS, _WHITE = BARCODE_PX // 2, slice(BARCODE_PX + 24, None, 40), 200
 #: So far around a join the tone is listened to: no beep is that near.
 _AROUND = Fraction(1, 10)
 #: A beep is looked for so far from where it should be. Averaging over 10 ms hears no pitch 100 Hz away.
-_BEEP_WITHIN, _BEEP_AVERAGE = Fraction(9, 10), Fraction(1, 100)
-
-Samples = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One frame as it was decoded."""
-
-    #: Clip and frame by its barcode; None where that cannot be read.
-    identity: tuple[int, int] | None
-    #: When it is shown, in seconds.
-    at: Fraction
-    is_flash: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A film, decoded."""
-
-    frames: list[Seen]
-    #: One channel from second 0 on; silence where there is none.
-    sound: Samples
-    rate_hz: int
-    #: How long the file says that its sound is; what is decoded may go on to the end of a packet.
-    sound_seconds: Fraction
-
-    def flash_at(self, clip: int) -> Fraction | None:
-        """Say when the flash of a clip is seen first."""
-        return next(
-            (seen.at for seen in self.frames if seen.is_flash and seen.identity and seen.identity[0] == clip), None
-        )
-
-    def starts_at(self, clip: int) -> Fraction | None:
-        """Say when the first frame of a clip is seen."""
-        return next((seen.at for seen in self.frames if seen.identity == (clip, 0)), None)
+_BEEP_WITHIN, _BEEP_AVERAGE = Fraction(6, 10), Fraction(1, 100)
+#: Time stamps are rounded.
+_TICK = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +33,7 @@ class Findings:
     """What was counted in one film. Times are in milliseconds."""
 
     frames_expected: int
-    #: There, once, after every frame that belongs before it.
+    #: There, once, after every frame that belongs before it; or, of another rate, at its time.
     frames_right: int
     frames_missing: int
     frames_repeated: int
@@ -91,11 +46,11 @@ class Findings:
     expected_ms: float
     #: Largest distance of a beep from its flash, beyond what the clip alone has; None if a beep or flash is missing.
     skew_ms: float | None
-    #: Longest time at a join in which the tone is below half of its level, and how deep it falls there.
-    dip_ms: float
-    dip_db: float
+    #: Longest time at a join in which the tone is below half of its level, and how deep it falls there; None in fades.
+    dip_ms: float | None
+    dip_db: float | None
     #: Steepest step between two samples at a join against the tone's own steepest; 0 dB is no click.
-    click_db: float
+    click_db: float | None
 
     @property
     def frames_wrong(self) -> int:
@@ -106,108 +61,167 @@ class Findings:
     @property
     def badness(self) -> tuple[float, ...]:
         """Order findings, so that the worst of several runs can be shown."""
-        return self.frames_wrong, self.skew_ms if self.skew_ms is not None else 1e9, self.dip_ms
+        return self.frames_wrong, self.skew_ms if self.skew_ms is not None else 1e9, self.dip_ms or 0
 
 
-def watch(path: Path) -> Watched:
-    """Decode a film: every frame, every sample."""
-    with av.open(str(path)) as opened:
-        frames = list(_see(opened))
-    with av.open(str(path)) as opened:
-        stream = opened.streams.audio[0]
-        sound = _hear(opened, stream)
-        assert stream.duration is not None
-        assert stream.time_base is not None
-        return Watched(frames, sound, stream.rate, stream.duration * stream.time_base)
+@dataclass(frozen=True)
+class Timeline:
+    """Where each clip belongs in a film."""
+
+    corpus: Corpus
+    #: Seconds of the crossfade at each join; 0 for cuts.
+    fade: Fraction
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second of the film."""
+        return self.corpus.shape.look.rate
+
+    def begin(self, clip: int) -> Fraction:
+        """Give when a clip begins, its fade included; for the number of clips, when one more would."""
+        return sum((self.corpus.seconds(before) for before in range(clip)), Fraction(0)) - clip * self.fade
+
+    @property
+    def seconds(self) -> Fraction:
+        """Give how long the film is."""
+        return self.begin(len(self.corpus.paths)) + self.fade
+
+    def is_faded(self, at: Fraction) -> bool:
+        """Tell whether two clips are seen at a time."""
+        if not self.fade:
+            return False
+        clips = range(1, len(self.corpus.paths))
+        return any(self.begin(clip) - _TICK <= at < self.begin(clip) + self.fade - _TICK for clip in clips)
+
+    def shown(self, clip: int) -> range:
+        """Give the frames of a clip that are seen alone."""
+        fade, count = round(self.fade * self.rate), self.corpus.frame_count(clip)
+        return range(fade if clip else 0, count if clip == len(self.corpus.paths) - 1 else count - fade)
 
 
-def _see(opened: av.container.InputContainer) -> Iterator[Seen]:
-    stream = opened.streams.video[0]
-    stream.thread_type = "AUTO"
-    for frame in opened.decode(stream):
-        plane = frame.planes[0]
-        luma = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)[:, : frame.width]
-        assert frame.pts is not None
-        assert frame.time_base is not None
-        is_flash = bool(luma[_FLASH_ROWS, ::40].mean() > _WHITE)
-        yield Seen(_identity(luma[_ROW_PX, BLOCK_PX // 2 :: BLOCK_PX]), frame.pts * frame.time_base, is_flash)
-
-
-def _identity(blocks: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
-    number = 0
-    for block in blocks:
-        number = number << 1 | bool(block > 128)
-    check, number = number & ((1 << CHECK_BITS) - 1), number >> CHECK_BITS
-    return divmod(number, 1 << FRAME_BITS) if check == checksum(number) else None
-
-
-def _hear(opened: av.container.InputContainer, stream: av.AudioStream) -> Samples:
-    pieces: list[tuple[int, Samples]] = []
-    for frame in opened.decode(stream):
-        assert frame.pts is not None
-        assert frame.time_base is not None
-        pieces.append((round(frame.pts * frame.time_base * stream.rate), frame.to_ndarray()[0].astype(np.float32)))
-    sound = np.zeros(max(start + len(piece) for start, piece in pieces), np.float32)
-    for start, piece in pieces:
-        sound[max(0, start) : start + len(piece)] = piece[max(0, -start) :]
-    return sound
-
-
-def check(film: Watched, corpus: Corpus, alone: Sequence[Fraction]) -> Findings:
+def check(film: Watched, timeline: Timeline, alone: Sequence[Fraction]) -> Findings:
     """Count what is right and wrong.
 
     Args:
         film: of all clips, in order.
-        corpus: the clips.
+        timeline: where they belong.
         alone: `beep_after_flash` of each clip by itself.
     """
-    clips = range(len(corpus.paths))
+    clips = range(len(timeline.corpus.paths))
     skews = [beep_after_flash(film, clip) for clip in clips]
-    tone = _Tone(film, corpus)
-    joins = [at for clip in clips[1:] if (at := film.starts_at(clip)) is not None]
-    depths = [tone.dip(at) for at in joins]
     apart = [abs(heard - own) for heard, own in zip(skews, alone, strict=True) if heard is not None]
-    begin, end = film.frames[0].at, film.frames[-1].at + Fraction(1, FPS)
+    begin, end = film.frames[0].at, film.frames[-1].at + 1 / timeline.rate
+    plain = [seen for seen in film.frames if not timeline.is_faded(seen.at - begin)]
     return Findings(
-        frames_expected=corpus.frame_count,
-        **_count(film.frames, corpus),
-        frames_uneven=_uneven(film.frames),
+        **_count(plain, timeline),
+        frames_uneven=_uneven(film.frames, timeline.rate),
         picture_ms=_ms(end - begin),
         sound_ms=_ms(film.sound_seconds),
-        expected_ms=_ms(Fraction(corpus.frame_count, FPS)),
+        expected_ms=_ms(timeline.seconds),
         skew_ms=_ms(max(apart)) if len(apart) == len(skews) else None,
-        dip_ms=round(max((length for length, _ in depths), default=0), 1),
-        dip_db=round(min((depth for _, depth in depths), default=0), 1),
-        click_db=round(max((tone.click(at) for at in joins), default=0), 1),
+        **({"dip_ms": None, "dip_db": None, "click_db": None} if timeline.fade else _joins(film, timeline)),
     )
 
 
-def _count(frames: list[Seen], corpus: Corpus) -> dict[str, int]:
-    places = {
-        (clip, frame): clip * corpus.clip_frame_count + frame
-        for clip in range(len(corpus.paths))
-        for frame in range(corpus.clip_frame_count)
+def _joins(film: Watched, timeline: Timeline) -> dict[str, float]:
+    tone = _Tone(film, timeline)
+    clips = range(1, len(timeline.corpus.paths))
+    joins = [at for clip in clips if (at := film.starts_at(clip)) is not None]
+    depths = [tone.dip(at) for at in joins]
+    return {
+        "dip_ms": round(max((length for length, _ in depths), default=0), 1),
+        "dip_db": round(min((depth for _, depth in depths), default=0), 1),
+        "click_db": round(max((tone.click(at) for at in joins), default=0), 1),
     }
-    found = dict.fromkeys(("frames_right", "frames_repeated", "frames_misplaced", "frames_unreadable"), 0)
-    seen, last = set(), -1
+
+
+def _count(frames: list[Seen], timeline: Timeline) -> dict[str, int]:
+    own = _CountOwn(timeline)
+    others = _CountOthers(timeline)
+    unreadable = 0
     for frame in frames:
-        place = places.get(frame.identity) if frame.identity else None
-        if place is None:
-            found["frames_unreadable"] += 1
-        elif place in seen:
-            found["frames_repeated"] += 1
-        elif place < last:
-            found["frames_misplaced"] += 1
+        if frame.identity is None or frame.identity[0] >= len(timeline.corpus.paths):
+            unreadable += 1
+        elif own.is_about(frame.identity[0]):
+            own.see(frame.identity)
         else:
-            found["frames_right"] += 1
-            last = place
-        seen |= {place} if place is not None else set()
-    return found | {"frames_missing": len(places) - len(seen)}
+            others.see(frame.identity, frame.at)
+    return {
+        "frames_expected": len(own.places) + others.expected,
+        "frames_right": own.right + others.right,
+        "frames_missing": len(own.places) - len(own.seen) + others.missing,
+        "frames_repeated": own.repeated,
+        "frames_misplaced": own.misplaced + others.misplaced,
+        "frames_unreadable": unreadable,
+    }
 
 
-def _uneven(frames: list[Seen]) -> int:
-    interval, tolerance = Fraction(1, FPS), Fraction(1, 1000)
-    return sum(abs(b.at - a.at - interval) > tolerance for a, b in pairwise(frames))
+class _CountOwn:
+    """Counts the frames of clips of the film's own rate: each once, in order."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        clips = [clip for clip in range(len(timeline.corpus.paths)) if self.is_about(clip)]
+        wanted = [(clip, frame) for clip in clips for frame in timeline.shown(clip)]
+        self.places = {identity: place for place, identity in enumerate(wanted)}
+        self.seen: set[int] = set()
+        self.right = self.repeated = self.misplaced = 0
+        self._last = -1
+
+    def is_about(self, clip: int) -> bool:
+        return self._timeline.corpus.looks[clip].rate == self._timeline.rate
+
+    def see(self, identity: tuple[int, int]) -> None:
+        place = self.places.get(identity)
+        if place is None:
+            self.misplaced += 1
+            return
+        if place in self.seen:
+            self.repeated += 1
+        elif place < self._last:
+            self.misplaced += 1
+        else:
+            self.right += 1
+            self._last = place
+        self.seen.add(place)
+
+
+class _CountOthers:
+    """Counts the frames of clips of other rates: each the one of its time, to one frame of the slower rate."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._looks = timeline.corpus.looks
+        clips = [clip for clip, look in enumerate(self._looks) if look.rate != timeline.rate]
+        self._wanted = {clip: round(timeline.corpus.seconds(clip) * timeline.rate) for clip in clips}
+        self._seen = dict.fromkeys(clips, 0)
+        #: When each clip's own time is 0, by the first of its frames that is seen.
+        self._starts: dict[int, Fraction] = {}
+        self.right = self.misplaced = 0
+
+    @property
+    def expected(self) -> int:
+        return sum(self._wanted.values())
+
+    @property
+    def missing(self) -> int:
+        """One frame more or less is rounding."""
+        return sum(max(0, abs(count - self._seen[clip]) - 1) for clip, count in self._wanted.items())
+
+    def see(self, identity: tuple[int, int], at: Fraction) -> None:
+        clip, frame = identity
+        rate = self._looks[clip].rate
+        start = self._starts.setdefault(clip, at - frame / rate)
+        self._seen[clip] += 1
+        tolerance = max(1 / rate, 1 / self._timeline.rate) + _TICK
+        if abs(at - start - frame / rate) <= tolerance:
+            self.right += 1
+        else:
+            self.misplaced += 1
+
+
+def _uneven(frames: list[Seen], rate: Fraction) -> int:
+    return sum(abs(b.at - a.at - 1 / rate) > _TICK for a, b in pairwise(frames))
 
 
 def beep_after_flash(film: Watched, clip: int) -> Fraction | None:
@@ -230,10 +244,11 @@ def beep_after_flash(film: Watched, clip: int) -> Fraction | None:
 class _Tone:
     """The low tone of a film, and what it is like far from every join."""
 
-    def __init__(self, film: Watched, corpus: Corpus) -> None:
+    def __init__(self, film: Watched, timeline: Timeline) -> None:
         self._film = film
         self._half_period = round(film.rate_hz / TONE_HZ / 2)
-        middle = [Fraction(corpus.clip_seconds * (2 * clip + 1), 2) for clip in range(len(corpus.paths))]
+        clips = range(len(timeline.corpus.paths))
+        middle = [timeline.begin(clip) + timeline.corpus.seconds(clip) / 2 for clip in clips]
         stretches = [self._around(at) for at in middle]
         self._usual = float(np.median([np.median(self._levels(part)) for part in stretches]))
         self._steepest = float(np.median([np.abs(np.diff(part)).max() for part in stretches]))
@@ -251,7 +266,7 @@ class _Tone:
     def _around(self, at: Fraction) -> Samples:
         rate_hz = self._film.rate_hz
         start, length = round((at - _AROUND) * rate_hz), round(2 * _AROUND * rate_hz)
-        part = self._film.sound[start : start + length]
+        part = self._film.sound[max(0, start) : start + length]
         # Where the film has ended already there is silence.
         return np.pad(part, (0, length - len(part)))
 

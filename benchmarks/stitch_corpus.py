@@ -1,176 +1,155 @@
-"""Makes the clips that `benchmarks.stitch` joins: they conform, and a decoder can tell every frame and every sound.
-
-Each picture carries a barcode of (clip, frame) over panning texture and fresh noise, so that the encoder spends its
-bits. Each clip has a low tone throughout, of which the phase goes on from clip to clip, and a flash together with a
-beep of the clip's own pitch. They come a quarter of a second in, because a join may fade the sound right at the start.
-"""
+"""The clips of each case of `benchmarks.stitch`: made once, kept for the next run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import subprocess
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
-from typing import IO
 
 import imageio_ffmpeg
-import numpy as np
-import numpy.typing as npt
 
-WIDTH_PX, HEIGHT_PX, FPS = 1280, 720, 24
-RATE_HZ = 48_000
-#: Its periods fit whole seconds twice. The packets' grid moves these clips against each other by 5.3 ms, which is
-#: a quarter of a period off: neither the best case of a join, nor the worst.
-TONE_HZ = 234.5
-#: The flash and the beep start at this frame, and are two frames and 50 ms long.
-FLASH_FRAME, FLASH_FRAME_COUNT, BEEP_SECONDS = 6, 2, 0.05
-#: The barcode: so many blocks in a row along the upper edge; the clip, the frame, and a check that finds a misreading.
-CLIP_BITS, FRAME_BITS, CHECK_BITS = 6, 10, 4
-BARCODE_PX, BLOCK_PX = 48, WIDTH_PX // (CLIP_BITS + FRAME_BITS + CHECK_BITS)
-_BLACK, _WHITE = 16, 235
-_VIDEO = ("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-b:v", "4700k", "-g", "48", "-bf", "3")
-_SOUND = ("-c:a", "aac", "-b:a", "128k")
-#: Goes into the folder's name: clips of another recipe are never taken for these.
-_RECIPE = f"1 {_VIDEO} {_SOUND} {FLASH_FRAME} {TONE_HZ}"
+from benchmarks.stitch_pictures import RECIPE, Look, make_clip
 
-Picture = npt.NDArray[np.uint8]
+_NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
+#: What differs from clip to clip where all do; together no two of 30 are alike.
+_RATES = (Fraction(24), Fraction(25), Fraction(30), *_NTSC)
+_SOUNDS = ((48_000, 2), (44_100, 2), (48_000, 1), (44_100, 1))
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """How many clips of what length and size."""
+
+    name: str
+    clip_count: int
+    clip_seconds: int
+    look: Look
+    #: Sizes of the clips where all differ; the first is the film's.
+    sizes: Sequence[tuple[int, int]]
+
+
+_SMALLER = ((960, 540), (640, 360), (1024, 576))
+SHAPES = (
+    Shape(
+        "30x6s-720p",
+        30,
+        6,
+        Look(1280, 720, Fraction(24)),
+        ((1280, 720), (1920, 1080), *_SMALLER, (1600, 900)),
+    ),
+    Shape("12x8s-1080p", 12, 8, Look(1920, 1080, Fraction(24)), ((1920, 1080), (1280, 720), (1600, 900), (960, 540))),
+)
+#: For a quick look whether everything runs.
+QUICK_SHAPES = (Shape("4x2s-180p", 4, 2, Look(320, 180, Fraction(24)), ((320, 180), (480, 270), (640, 360))),)
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Clips on disk, in the order of the film."""
 
+    shape: Shape
     paths: tuple[Path, ...]
-    clip_seconds: int
-    size_bytes: int
+    looks: tuple[Look, ...]
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """Bytes of all clips."""
+        return sum(path.stat().st_size for path in self.paths)
+
+    def frame_count(self, clip: int) -> int:
+        """Frames of a clip, at its own rate."""
+        return self.looks[clip].frame_count(self.shape.clip_seconds)
+
+    def seconds(self, clip: int) -> Fraction:
+        """Give how long a clip is."""
+        return self.frame_count(clip) / self.looks[clip].rate
 
     @property
-    def clip_frame_count(self) -> int:
-        """Frames of each clip."""
-        return self.clip_seconds * FPS
-
-    @property
-    def frame_count(self) -> int:
-        """Frames of the whole film."""
-        return self.clip_frame_count * len(self.paths)
-
-
-def beep_hz(clip: int) -> int:
-    """Give the pitch of a clip's beep."""
-    return 3000 + 100 * clip
+    def facts(self) -> dict[str, object]:
+        """Say in a few words what the clips are."""
+        usual = self.shape.look
+        return {
+            "name": self.shape.name,
+            "clip_count": len(self.paths),
+            "clip_seconds": self.shape.clip_seconds,
+            "size_bytes": self.size_bytes,
+            "film": usual.words,
+            "odd": [look.words for look in self.looks if look != usual],
+        }
 
 
-def frame_number(clip: int, frame: int) -> int:
-    """Give what the barcode of a frame says, its check included."""
-    number = clip << FRAME_BITS | frame
-    return number << CHECK_BITS | checksum(number)
+def _same(shape: Shape) -> list[Look]:
+    return [shape.look] * shape.clip_count
 
 
-def checksum(number: int) -> int:
-    """Fold a number so that neither all black, all white nor one wrong block is right."""
-    return (number ^ number >> 4 ^ number >> 8 ^ number >> 12 ^ 5) & 15
+def _one_tenth_odd(shape: Shape) -> list[Look]:
+    """Every tenth clip differs: by size, by rate and sound, by codec."""
+    usual = shape.look
+    width, height = shape.sizes[1]
+    ways = (
+        replace(usual, width_px=width, height_px=height),
+        replace(usual, rate=Fraction(30), rate_hz=44_100, channel_count=1),
+        replace(usual, codec="hevc"),
+    )
+    looks = _same(shape)
+    for number, clip in enumerate(range(min(4, shape.clip_count // 2), shape.clip_count, 10)):
+        if number < max(1, shape.clip_count // 10):
+            looks[clip] = ways[number % len(ways)]
+    return looks
 
 
-def clips_of(folder: Path | None, clip_count: int, clip_seconds: int, tell: Callable[[str], None]) -> Corpus:
-    """Make the clips, or take those that an earlier run has made.
+def _all_different(shape: Shape) -> list[Look]:
+    looks = []
+    for clip in range(shape.clip_count):
+        width, height = shape.sizes[clip % len(shape.sizes)]
+        rate_hz, channel_count = _SOUNDS[clip % len(_SOUNDS)]
+        looks.append(Look(width, height, _RATES[clip % len(_RATES)], rate_hz, channel_count))
+    return looks
+
+
+#: Case → how its clips look.
+LOOKS: Mapping[str, Callable[[Shape], list[Look]]] = {
+    "conforming": _same,
+    "odd": _one_tenth_odd,
+    "different": _all_different,
+    "crossfades": _same,
+}
+
+
+def corpus_of(case: str, shape: Shape, folder: Path | None, tell: Callable[[str], None]) -> Corpus:
+    """Make the clips of a case, or take those that an earlier run has made.
 
     Args:
+        case: a key of `LOOKS`.
+        shape: of all clips together.
         folder: where they are kept; None is a folder in the place for temporary files.
-        clip_count: how many; 63 at most.
-        clip_seconds: how long each is; 42 at most.
         tell: told what is being done.
     """
-    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
-    recipe = f"{_RECIPE} {clip_count} {clip_seconds} {imageio_ffmpeg.get_ffmpeg_version()}"
-    name = hashlib.sha256(recipe.encode()).hexdigest()[:12]
-    kept = (folder or _default_folder()) / f"{clip_count}x{clip_seconds}s-{name}"
+    kept = folder or Path(tempfile.gettempdir()) / f"longreel-benchmark-{os.getuid()}"
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-    paths = tuple(kept / f"clip_{clip:02d}.mp4" for clip in range(clip_count))
-    index = kept / "sizes.json"
-    if not index.exists() or json.loads(index.read_text()) != _sizes(paths):
-        tell(f"making {clip_count} clips of {clip_seconds} s; they are kept for the next run")
-        texture, noises = _texture(), _noises()
-        for clip, path in enumerate(paths):
-            _make_clip(ffmpeg, clip, clip_seconds * FPS, path, texture, noises)
-        index.write_text(json.dumps(_sizes(paths)))
-    return Corpus(paths, clip_seconds, sum(_sizes(paths).values()))
+    looks = LOOKS[case](shape)
+    paths = [_clip(kept, clip, look, shape.clip_seconds, tell) for clip, look in enumerate(looks)]
+    return Corpus(shape, tuple(paths), tuple(looks))
 
 
-def _default_folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"longreel-benchmark-{os.getuid()}"
+def _clip(kept: Path, clip: int, look: Look, seconds: int, tell: Callable[[str], None]) -> Path:
+    recipe = f"{RECIPE} {clip} {look} {seconds} {imageio_ffmpeg.get_ffmpeg_version()}"
+    path = kept / f"clip_{clip:02d}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.mp4"
+    if not path.exists():
+        tell(f"making clip {clip + 1}: {look.words}; it is kept for the next run")
+        making = path.with_name(f"making-{path.name}")
+        make_clip(imageio_ffmpeg.get_ffmpeg_exe(), clip, look, seconds, making)
+        making.rename(path)
+    return path
 
 
-def _sizes(paths: tuple[Path, ...]) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in paths if path.exists()}
-
-
-def _make_clip(ffmpeg: str, clip: int, frame_count: int, path: Path, texture: Picture, noises: list[Picture]) -> None:
-    pcm = path.with_suffix(".f32")
-    pcm.write_bytes(_sound(clip, frame_count * RATE_HZ // FPS).tobytes())
-    picture = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH_PX}x{HEIGHT_PX}", "-r", str(FPS), "-i", "-")
-    sound = ("-f", "f32le", "-ar", str(RATE_HZ), "-ac", "2", "-i", str(pcm))
-    coded = (*_VIDEO, "-pix_fmt", "yuv420p", *_SOUND, str(path))
-    command = [ffmpeg, "-v", "error", "-y", *picture, *sound, *coded]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        _write_pictures(process.stdin, clip, frame_count, texture, noises)
-    pcm.unlink()
-    if process.returncode != 0:
-        raise RuntimeError(f"make {path.name}: ffmpeg ended with {process.returncode}; its message stands above")
-
-
-def _write_pictures(pipe: IO[bytes], clip: int, frame_count: int, texture: Picture, noises: list[Picture]) -> None:
-    for frame in range(frame_count):
-        across, down = 2 * frame + 17 * clip, frame + 11 * clip
-        picture = np.roll(texture, (-down, -across), (0, 1))[:HEIGHT_PX, :WIDTH_PX]
-        picture = picture + noises[(frame + clip) % len(noises)]
-        if FLASH_FRAME <= frame < FLASH_FRAME + FLASH_FRAME_COUNT:
-            picture[:] = _WHITE
-        picture[:BARCODE_PX] = barcode(frame_number(clip, frame))
-        pipe.write(picture.tobytes())
-
-
-def barcode(number: int) -> Picture:
-    """Draw one row of pixels, the highest bit first."""
-    bits = range(CLIP_BITS + FRAME_BITS + CHECK_BITS - 1, -1, -1)
-    return np.repeat(np.array([_WHITE if number >> bit & 1 else _BLACK for bit in bits], np.uint8), BLOCK_PX)
-
-
-def _texture() -> Picture:
-    """Draw soft clouds, larger than the picture, that wrap around."""
-    chance = np.random.default_rng(1)
-    coarse = chance.integers(48, 176, (60, 100)).astype(np.float32)
-    clouds = np.kron(coarse, np.ones((16, 16), np.float32))
-    for axis in (0, 1):
-        clouds = sum((np.roll(clouds, step, axis) for step in range(-8, 9)), np.zeros_like(clouds)) / 17
-    return clouds.astype(np.uint8)
-
-
-def _noises() -> list[Picture]:
-    chance = np.random.default_rng(2)
-    return [chance.integers(0, 12, (HEIGHT_PX, WIDTH_PX), np.uint8) for _ in range(16)]
-
-
-def _sound(clip: int, sample_count: int) -> npt.NDArray[np.float32]:
-    at = np.arange(sample_count) / RATE_HZ
-    mono = 0.15 * np.sin(2 * np.pi * TONE_HZ * at)
-    start = FLASH_FRAME * RATE_HZ // FPS
-    length = round(BEEP_SECONDS * RATE_HZ)
-    mono[start : start + length] += 0.3 * np.sin(2 * np.pi * beep_hz(clip) * at[:length])
-    return np.repeat(mono.astype(np.float32), 2)
-
-
-def recipe_facts(corpus: Corpus) -> dict[str, object]:
-    """Say in a few words what the clips are."""
-    facts = asdict(corpus)
-    del facts["paths"]
-    return facts | {
-        "clip_count": len(corpus.paths),
-        "frame_count": corpus.frame_count,
-        "picture": f"{WIDTH_PX}x{HEIGHT_PX} at {FPS} fps, H.264 High with B-frames",
-        "sound": f"AAC {RATE_HZ} Hz, stereo",
-    }
+def source_facts(corpus: Corpus) -> str:
+    """Give a digest of what the clips are, so that results of other clips are not taken for these."""
+    told = json.dumps([f"{path.name}:{path.stat().st_size}" for path in corpus.paths])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
