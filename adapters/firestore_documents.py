@@ -14,7 +14,7 @@ from adapters.firestore_fields import Fields, map_of
 from events.clip import Clip, StitchReport
 from events.requests import Kind, OnSegmentFailure
 from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, StitchWork
-from pipeline.view import message_of, phase_of
+from pipeline.view import message_of, next_attempt_at, phase_of
 
 Document = dict[str, Any]
 
@@ -48,6 +48,7 @@ def job_document(job: Job) -> Document:
         "state": job.state.value,
         "phase": phase_of(job),
         "message": message_of(job),
+        "nextAttemptAt": next_attempt_at(job),
         "progress": job.progress,
         "doneCount": job.done_count,
         "skippedCount": job.skipped_count,
@@ -212,6 +213,8 @@ def _work_map(work: StitchWork) -> Document:
         "operation": work.operation,
         "percent": work.percent,
         "notBefore": work.not_before,
+        "larger": work.larger,
+        "reached": work.reached,
     }
 
 
@@ -223,6 +226,8 @@ def _read_work(fields: Fields) -> StitchWork:
         operation=fields.text_or_none("operation"),
         percent=fields.integer("percent"),
         not_before=fields.instant_or_none("notBefore"),
+        larger=fields.flag_or("larger", otherwise=False),
+        reached=fields.integer_or_none("reached") or 0,
     )
 
 

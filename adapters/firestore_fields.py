@@ -58,6 +58,10 @@ class Fields:
         """Give a boolean."""
         return self._take(name, bool, "true or false")
 
+    def flag_or(self, name: str, *, otherwise: bool) -> bool:
+        """Give a boolean, or what stands for it in documents that are older than the field."""
+        return otherwise if self._values.get(name) is None else self.flag(name)
+
     def instant(self, name: str) -> datetime:
         """Give a timestamp, aware, UTC."""
         value = self._take(name, datetime, "a timestamp")

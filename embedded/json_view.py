@@ -8,7 +8,7 @@ from typing import Any
 
 from embedded.words import job_title, segment_title
 from pipeline.records import Failure, Film, Job, Route, Segment
-from pipeline.view import message_of, phase_of
+from pipeline.view import message_of, next_attempt_at, phase_of
 
 
 def job_value(job: Job) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def job_value(job: Job) -> dict[str, Any]:
         "state": job.state,
         "phase": phase_of(job),
         "message": message_of(job),
+        "nextAttemptAt": _instant(next_attempt_at(job)),
         "progress": job.progress,
         "segmentCount": job.segment_count,
         "doneCount": job.done_count,

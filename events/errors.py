@@ -15,7 +15,9 @@
     ├── NotFound            an object that should be there is not; permanent
     ├── PreconditionFailed  somebody else wrote first; permanent for this attempt
     ├── LimitExceeded       more than this machine, user or project may have; permanent
+    │   └── DiskFull        a disk is full; retryable, because what we left there is gone, and others make room too
     └── Unavailable         the outside did not answer; retryable
+        └── OutOfMemory     a program was killed because memory ran out; retryable with more of it, or less at a time
 
 Handlers look at `retryable` only: a retryable error is raised, so that the event is delivered again; a
 permanent one is recorded on the job and the event acknowledged. A text says what we were doing, to what,
@@ -30,6 +32,8 @@ class PipelineError(Exception):
     code = "internal"
     #: Whether the same call may succeed later without a change.
     retryable = False
+    #: When the other side wishes to be asked again, in seconds from now; None where it did not say.
+    retry_after_seconds: float | None = None
 
     def __init__(self, message: str, *, code: str | None = None, retryable: bool | None = None) -> None:
         super().__init__(message)
@@ -146,8 +150,21 @@ class LimitExceeded(PipelineError):
     code = "limit_exceeded"
 
 
+class DiskFull(LimitExceeded):
+    """A disk has no room; says which folder, and how much is missing where that is known."""
+
+    code = "disk_full"
+    retryable = True
+
+
 class Unavailable(PipelineError):
     """The outside did not answer; the same call may succeed later."""
 
     code = "unavailable"
     retryable = True
+
+
+class OutOfMemory(Unavailable):
+    """A program of ours was killed because memory ran out."""
+
+    code = "out_of_memory"

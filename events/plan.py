@@ -141,6 +141,8 @@ class StitchPlan(WireModel):
     fail_on_seams: bool = False
     #: The only engine that may make it; None for the cheapest that can.
     engine: Engine | None = None
+    #: Whether an earlier attempt was too large for its machine: take a larger one, or do less at a time.
+    larger: bool = False
     #: When its job has failed; None where nothing says.
     deadline_at: AwareDatetime | None = None
     #: When its job was created, which is the film's date; None where nothing says.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.errors import LimitExceeded, PipelineError, RenderFailed, Unavailable
+from events.errors import DiskFull, LimitExceeded, PipelineError, RenderFailed, Unavailable
 from events.names import segment_prefix
 from events.requests import SegmentSpec, Settings
 from functions import adopt
@@ -25,8 +25,11 @@ def submit(services: Services, job: Job, segment: Segment) -> list[facts.Event]:
         return [_failed(services, segment, exc)]
     try:
         answer = generator.submit(_order(services, job, segment))
+    except DiskFull as exc:
+        return [_failed(services, segment, exc)]
     except LimitExceeded as exc:
-        return [facts.QuotaExhausted(index, attempt, exc.message, services.clock.jitter())]
+        jitter, after = services.clock.jitter(), exc.retry_after_seconds
+        return [facts.QuotaExhausted(index, attempt, exc.message, jitter, after)]
     except Unavailable as exc:
         # It may have been bought. The lease runs out, and an inspection finds the clip or the loss.
         return [_failed(services, segment, exc)] if generator.resubmittable else []

@@ -64,7 +64,13 @@ def inspect(services: Services, job: Job, attempt: int, operation: str | None) -
         return [facts.StitchFailed(attempt, "stitch_lost", text, True, jitter=jitter)]
     return [
         facts.StitchFailed(
-            attempt, answer.code, answer.message, answer.retryable, answer.bad_segment_index, jitter=jitter
+            attempt,
+            answer.code,
+            answer.message,
+            answer.retryable,
+            answer.bad_segment_index,
+            jitter,
+            percent=answer.percent,
         )
     ]
 
@@ -72,4 +78,6 @@ def inspect(services: Services, job: Job, attempt: int, operation: str | None) -
 def failure(services: Services, attempt: int, exc: PipelineError) -> facts.StitchFailed:
     """Tell the machine about an error of a stitch attempt."""
     bad = exc.segment_index if isinstance(exc, StitchFailed) else None
-    return facts.StitchFailed(attempt, exc.code, exc.message, exc.retryable, bad, services.clock.jitter())
+    jitter = services.clock.jitter()
+    after = exc.retry_after_seconds
+    return facts.StitchFailed(attempt, exc.code, exc.message, exc.retryable, bad, jitter, retry_after_seconds=after)

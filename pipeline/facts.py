@@ -81,6 +81,8 @@ class QuotaExhausted(SegmentEvent):
     attempt: int
     message: str
     jitter: float = 0.5
+    #: When the provider wishes to be asked again; None where it did not say.
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,10 @@ class StitchFailed(JobEvent):
     #: The clip that is to blame, where one is.
     bad_segment_index: int | None = None
     jitter: float = 0.5
+    #: How far the attempt came, 0–100; None where nobody knows more than what was told on the way.
+    percent: int | None = None
+    #: When the other side wishes to be asked again; None where it did not say.
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def _resume(job: Job, _event: facts.ResumeRequested, now: datetime, _change: Seg
         ended_at=None,
         deadline_at=now + limits.JOB_LONGEST,
         wake_at=now + limits.JOB_PATIENCE,
-        stitch=StitchWork(attempt=job.stitch.attempt),
+        stitch=StitchWork(attempt=job.stitch.attempt, larger=job.stitch.larger),
     )
     if resumed.ended_count == resumed.segment_count:
         begun = stitching.begin(resumed, now)

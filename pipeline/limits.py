@@ -17,6 +17,8 @@ BACKOFF_FIRST = timedelta(seconds=2)
 BACKOFF_LONGEST = timedelta(seconds=60)
 #: Wait after a provider said "quota used up": quotas are counted by the minute. Source: Veo, 10 requests a minute.
 QUOTA_WAIT = timedelta(seconds=60)
+#: Longest wait that a provider may ask for in `Retry-After`: nobody is made to wait for half a day by one header.
+RETRY_AFTER_LONGEST = timedelta(hours=1)
 
 #: How long a claim holds while the generator's submit call runs; a submit answers within seconds.
 CLAIM_LEASE = timedelta(seconds=90)

@@ -69,6 +69,7 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
         music_db=settings.music_db,
         fail_on_seams=settings.seams is Seams.FAIL,
         engine=settings.engine,
+        larger=job.stitch.larger,
         deadline_at=job.deadline_at,
         created_at=job.created_at,
         digital_source_type=source_type_of(job.generator),

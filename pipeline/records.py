@@ -90,7 +90,11 @@ class Film:
 
 @dataclass(frozen=True)
 class StitchWork:
-    """How far the stitch is. `attempt` names objects and only rises; `tries` is counted anew after a resume."""
+    """How far the stitch is. `attempt` names objects and only rises; `tries` is counted anew after a resume.
+
+    An attempt that is cut off further on than all before it is the first try of a new row: a film that needs several
+    time limits is made as long as each brings something, and one that gets nowhere has TRIES_MAX.
+    """
 
     #: 1-based; 0 before the first.
     attempt: int = 0
@@ -102,6 +106,10 @@ class StitchWork:
     #: 0–100, never backwards within an attempt.
     percent: int = 0
     not_before: datetime | None = None
+    #: An attempt was too large for its machine: from now on a larger one is taken, or less is done at a time.
+    larger: bool = False
+    #: 0–100: how far the furthest attempt was that was cut off.
+    reached: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.limits import BACKOFF_FIRST, BACKOFF_LONGEST, TRIES_MAX
+from events.errors import DiskFull, OutOfMemory
+from pipeline.limits import BACKOFF_FIRST, BACKOFF_LONGEST, QUOTA_WAIT, RETRY_AFTER_LONGEST, TRIES_MAX
 from pipeline.records import Segment, SegmentState, replace
 
 #: Codes of failures after which the provider may have billed the attempt all the same.
@@ -13,6 +14,12 @@ _BILLED = frozenset({"attempt_lost", "generation_timeout", "bad_media", "no_obje
 _BEING_MADE = frozenset({SegmentState.CLAIMED, SegmentState.GENERATING})
 #: Code of a stitch that no engine has room for now: it is waited for as long as for a quota.
 NO_ROOM = "no_room"
+#: Codes of a stitch that its machine was too small for: the next try takes a larger one, or does less at a time.
+TOO_SMALL = frozenset({OutOfMemory.code, DiskFull.code})
+#: Code of a stitch that was stopped because its time was up, and of one that was stopped from outside.
+TIME_LIMIT, STOPPED = "time_limit", "program_stopped"
+#: Codes of a stitch that was cut off rather than failed: what it had done by then is kept, and the next try goes on.
+INTERRUPTED = frozenset({TIME_LIMIT, STOPPED, OutOfMemory.code, "execution_failed", "stitch_program_died"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,20 @@ def after_failure(tries: int, *, retryable: bool, now: datetime, jitter: float) 
     if tries >= TRIES_MAX:
         return GiveUp(f"all {TRIES_MAX} tries are used up")
     return Retry(now + backoff(tries, jitter))
+
+
+def after_refusal(now: datetime, jitter: float, retry_after_seconds: float | None) -> datetime:
+    """Give when to ask again after "not now": when the other side wishes it, else when a quota is counted anew.
+
+    Args:
+        now: aware, UTC.
+        jitter: a random number in [0, 1) that the caller draws.
+        retry_after_seconds: as the other side said; None where it said nothing.
+    """
+    if retry_after_seconds is None:
+        return now + QUOTA_WAIT + backoff(1, jitter)
+    longest = RETRY_AFTER_LONGEST.total_seconds()
+    return now + timedelta(seconds=min(max(retry_after_seconds, 0.0), longest)) + backoff(1, jitter)
 
 
 def with_waste(segment: Segment, code: str) -> Segment:

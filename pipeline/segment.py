@@ -20,7 +20,7 @@ from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.records import Failure, Job, JobState, Segment, SegmentState, replace
-from pipeline.retry import GiveUp, after_failure, backoff, with_waste, without_waste
+from pipeline.retry import GiveUp, after_failure, after_refusal, with_waste, without_waste
 from pipeline.table import Ignore, Move, Outcome
 from pipeline.waiting import is_due, may_land_until, took_too_long
 
@@ -168,7 +168,7 @@ def _quota(job: Job, segment: Segment, event: facts.QuotaExhausted, now: datetim
         return _ignored("it belongs to an earlier attempt")
     failure = Failure("quota_exhausted", event.message, segment.index)
     waiting = replace(segment, tries=segment.tries - 1, waiting_quota=True, error=failure)
-    not_before = now + limits.QUOTA_WAIT + backoff(1, event.jitter)
+    not_before = after_refusal(now, event.jitter, event.retry_after_seconds)
     return _put_back(job, waiting, not_before, "the provider's quota is used up; this was no try")
 
 

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from events.errors import OutOfMemory
 from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
-from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, replace
-from pipeline.retry import NO_ROOM, GiveUp, Retry, after_failure, backoff
+from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, StitchWork, replace
+from pipeline.retry import INTERRUPTED, NO_ROOM, TOO_SMALL, GiveUp, Retry, after_failure, after_refusal
 from pipeline.table import Outcome
 from pipeline.view import left_out
+
+#: Code of a failure → what the job says of it for good, because the film was made in another way then.
+_TOO_SMALL_WARNINGS = {
+    OutOfMemory.code: (
+        "Memory ran out while the film was made, so it is made again by the larger machine, or with less at a time.",
+    ),
+}
 
 
 def begin(job: Job, now: datetime) -> Outcome:
@@ -130,11 +138,11 @@ def failed(job: Job, event: facts.StitchFailed, now: datetime, bad: Segment | No
     failure = Failure(event.code, event.message, event.bad_segment_index)
     if bad is not None and not event.retryable and _may_leave_out(job, bad):
         return _leave_out(job, bad, failure, now)
-    work = replace(job.stitch, claimed=False, operation=None)
-    answer = after_failure(job.stitch.tries, retryable=event.retryable, now=now, jitter=event.jitter)
-    if event.code == NO_ROOM and isinstance(answer, Retry):
+    work = replace(_interrupted(job.stitch, event), claimed=False, operation=None)
+    answer = after_failure(work.tries, retryable=event.retryable, now=now, jitter=event.jitter)
+    if isinstance(answer, Retry) and (event.code == NO_ROOM or event.retry_after_seconds is not None):
         # Room is given by the minute.
-        answer = Retry(now + limits.QUOTA_WAIT + backoff(1, event.jitter))
+        answer = Retry(after_refusal(now, event.jitter, event.retry_after_seconds))
     if isinstance(answer, GiveUp):
         over = replace(
             job,
@@ -146,10 +154,24 @@ def failed(job: Job, event: facts.StitchFailed, now: datetime, bad: Segment | No
             wake_at=None,
         )
         return Outcome(f"{failure.code}: {answer.reason}", job=over)
-    waiting = replace(work, not_before=answer.not_before)
-    changed = replace(job, stitch=waiting, stitch_error=failure, wake_at=answer.not_before)
+    waiting = replace(work, not_before=answer.not_before, larger=work.larger or failure.code in TOO_SMALL)
+    warnings = {*job.warnings, *_TOO_SMALL_WARNINGS.get(failure.code, ())}
+    changed = replace(
+        job,
+        stitch=waiting,
+        stitch_error=failure,
+        warnings=tuple(sorted(warnings)),
+        wake_at=answer.not_before,
+    )
     command = order.RequestStitch(job.job_id, answer.not_before)
     return Outcome(f"{failure.code}: try again", job=changed, commands=(command,))
+
+
+def _interrupted(work: StitchWork, event: facts.StitchFailed) -> StitchWork:
+    """Count an attempt that was cut off further on than all before it as the first try of a new row."""
+    if event.code not in INTERRUPTED or event.percent is None or event.percent <= work.reached:
+        return work
+    return replace(work, reached=event.percent, tries=1)
 
 
 def overdue(job: Job, _event: facts.JobDeadlinePassed, now: datetime) -> Outcome:
@@ -179,7 +201,7 @@ def _leave_out(job: Job, bad: Segment, failure: Failure, now: datetime) -> Outco
         done_count=job.done_count - 1,
         skipped_count=job.skipped_count + 1,
         warnings=tuple(sorted({*job.warnings, left_out(job, segment)})),
-        stitch=replace(job.stitch, claimed=False, operation=None, tries=0),
+        stitch=replace(job.stitch, claimed=False, operation=None, tries=0, reached=0),
         wake_at=_wake(job, now, limits.REQUEST_PATIENCE),
     )
     return Outcome(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from events.requests import Kind
 from pipeline.records import Job, JobState, Segment
 
@@ -22,12 +24,19 @@ def message_of(job: Job) -> str:
             return "Waiting to Start..."
         case JobState.GENERATING:
             return "Imaginating Scene..." if job.kind is Kind.LONG_FORM else "Looking at the Clips..."
+        case JobState.STITCHING if (at := next_attempt_at(job)) is not None:
+            return f"Waiting to Stitch Again at {at:%H:%M:%S} UTC..."
         case JobState.STITCHING:
             return "Stitching Masterpiece..."
         case JobState.COMPLETED:
             return "Completed"
         case _:
             return job.error.message if job.error else str(job.state).capitalize()
+
+
+def next_attempt_at(job: Job) -> datetime | None:
+    """Give when the film is tried again; None while it is being made, or where no try has failed."""
+    return job.stitch.not_before if job.state is JobState.STITCHING else None
 
 
 def segment_noun(job: Job) -> str:

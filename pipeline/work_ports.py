@@ -72,6 +72,8 @@ class Stopped:
     message: str
     retryable: bool
     bad_segment_index: int | None = None
+    #: How far it came, 0–100; None where nobody knows.
+    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

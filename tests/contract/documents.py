@@ -81,6 +81,8 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         operation=st.none() | TEXT,
         percent=st.integers(0, 100),
         not_before=st.none() | INSTANT,
+        larger=st.booleans(),
+        reached=st.integers(0, 100),
     ),
     "cost": st.builds(Cost, COUNT, COUNT, COUNT),
     "last_frame": st.none() | TEXT,

@@ -55,8 +55,8 @@ def test_every_error_says_what_it_is_in_a_sentence(error: type[PipelineError]) -
     assert error.__doc__.strip().endswith(".")
 
 
-def test_only_an_outside_that_did_not_answer_is_worth_another_try() -> None:
-    assert {error for error in TREE if error.retryable} == {Unavailable}
+def test_only_an_outside_that_did_not_answer_and_a_machine_without_room_are_worth_another_try() -> None:
+    assert {error for error in TREE if error.retryable} == {Unavailable, errors.OutOfMemory, errors.DiskFull}
 
 
 def test_one_error_may_say_otherwise_than_its_class() -> None:
