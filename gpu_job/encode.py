@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from events.errors import BadMedia
 from events.plan import StitchPlan
 from gpu_job.clips import FilmTasks, warnings_of
-from gpu_job.encoder_probe import find_problem
+from gpu_job.encoder_probe import Problem, find_problem
 from gpu_job.inputs import Inputs
 from gpu_job.manifest import Checkpoints, Manifest, checkpoint_folder
 from gpu_job.parallel import Workshop, frames_of, process_count
@@ -127,11 +127,14 @@ class Encoding:
         problem = find_problem(self._ffmpeg, encoder, self.target)
         if problem:
             self._tools.reporter.note(f"{encoder} is not used: {problem.why}; {problem.advice}")
-            # Where no card was ordered and none is there, nothing is amiss.
-            if self._tools.expects_card or problem.has_card:
-                said = f"The film was encoded without its card ({encoder}: {problem.why}); {problem.advice}."
-                self._warnings.append(said)
+            self._warnings.append(self._missed(encoder, problem))
         return problem is None
+
+    def _missed(self, encoder: str, problem: Problem) -> str:
+        if self._tools.expects_card or problem.has_card:
+            return f"The film was encoded without its card ({encoder}: {problem.why}); {problem.advice}."
+        # No card was ordered and none is there: nothing is amiss.
+        return f"The film was encoded by this machine's processor, without a card ({encoder}: {problem.why})."
 
     def _counted(self, index: int, work: ClipEncode, label: str) -> int:
         """Count the frames of a clip whose headers do not tell its length, as those of a live recording do not."""

@@ -38,7 +38,7 @@ class Complaint:
 COMPLAINTS: Final = (
     Complaint(
         re.compile(r"Cannot load (libcuda|nvcuda)\S*"),
-        f"there is no NVIDIA driver here: {_NO_CARD}",
+        f"no NVIDIA driver is found here, nor by LD_LIBRARY_PATH: {_NO_CARD}",
         has_card=False,
     ),
     Complaint(
@@ -90,11 +90,18 @@ def find_problem(ffmpeg: FFmpeg, encoder: str, target: Target, limit_seconds: fl
         return Problem(why, "name an FFmpeg that has it by LONGREEL_FFMPEG", has_card=False)
     try:
         made = ffmpeg.look(trial_args(encoder, target), limit_seconds=limit_seconds)
-        planes = ffmpeg.look(trial_reading_args(), made, limit_seconds=limit_seconds) if made else b""
     except LookFailed as exc:
         return _problem(exc.said)
-    fault = trial_fault(planes, target)
+    fault = _fault(ffmpeg, made, target, limit_seconds)
     return Problem(fault, _OTHER_CARD) if fault else None
+
+
+def _fault(ffmpeg: FFmpeg, made: bytes, target: Target, limit_seconds: float) -> str | None:
+    try:
+        planes = ffmpeg.look(trial_reading_args(), made, limit_seconds=limit_seconds) if made else b""
+    except LookFailed as exc:
+        return f"what came out cannot be decoded: {_own_words(exc.said)}"
+    return trial_fault(planes, target)
 
 
 def _problem(said: Sequence[str]) -> Problem:
@@ -102,5 +109,9 @@ def _problem(said: Sequence[str]) -> Problem:
         for complaint in COMPLAINTS:
             if found := complaint.said.search(line):
                 return Problem(found[0].strip(), complaint.advice, complaint.has_card)
-    # People need FFmpeg's own words; which of its parts said them is for the log.
-    return Problem(said[0].rpartition("] ")[2], _OTHER_CARD)
+    return Problem(_own_words(said), _OTHER_CARD)
+
+
+def _own_words(said: Sequence[str]) -> str:
+    """Give what FFmpeg said first; which of its parts said so is not for people."""
+    return said[0].rpartition("] ")[2]
