@@ -10,24 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedded import options as opt
 from embedded.exits import MEANINGS, errors_in_words
-from embedded.options import (
-    Between,
-    BetweenMs,
-    Home,
-    JobId,
-    Json,
-    Letter,
-    Output,
-    Overwrite,
-    Parallel,
-    Project,
-    RequestId,
-    Restart,
-)
 from embedded.terminal import prepare
 from events.plan import Compression, Fit, Orientation
-from events.requests import AspectRatio, OnSegmentFailure, Resolution
+from events.requests import OnSegmentFailure
 
 if TYPE_CHECKING:
     from embedded.assembly import Pipeline
@@ -65,30 +52,28 @@ def longreel(
 
 @app.command()
 def make(
-    script: Annotated[
-        str, typer.Argument(metavar="SCRIPT", help="A YAML or JSON request, or a text of prompts; - is standard input.")
-    ],
-    output: Output,
-    title: Annotated[str | None, typer.Option(help="Shown on the cards.")] = None,
-    aspect_ratio: Annotated[AspectRatio | None, typer.Option(help="Shape of the film.")] = None,
-    resolution: Annotated[Resolution | None, typer.Option(help="Size of the film.")] = None,
-    scene_ms: Annotated[int | None, typer.Option(min=100, max=60_000, help="Length of scenes that name none.")] = None,
-    generator: Annotated[str | None, typer.Option(help="What makes the clips: storyboard.")] = None,
-    daisy_chain: Annotated[
-        bool, typer.Option("--daisy-chain", help="Start each scene from the last frame of the one before.")
-    ] = False,
-    transition: Between = None,
-    transition_ms: BetweenMs = None,
-    on_segment_failure: Annotated[
-        OnSegmentFailure | None, typer.Option(help="What a lost scene does to the film.")
-    ] = None,
-    parallel: Parallel = None,
-    project: Project = None,
-    request_id: RequestId = None,
-    force_restart: Restart = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    home: Home = None,
+    script: opt.Script,
+    output: opt.Output,
+    title: opt.Title = None,
+    aspect_ratio: opt.Shape = None,
+    resolution: opt.Size = None,
+    scene_ms: opt.SceneMs = None,
+    generator: opt.Generator = None,
+    daisy_chain: opt.Chain = False,
+    transition: opt.Between = None,
+    transition_ms: opt.BetweenMs = None,
+    music: opt.Music = None,
+    music_db: opt.MusicDb = None,
+    loudness: opt.Loud = None,
+    seams: opt.Joins = None,
+    on_segment_failure: opt.OnLostScene = None,
+    parallel: opt.Parallel = None,
+    project: opt.Project = None,
+    request_id: opt.RequestId = None,
+    force_restart: opt.Restart = False,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.Json = False,
+    home: opt.Home = None,
 ) -> None:
     """Make a film of a script.
 
@@ -106,6 +91,8 @@ def make(
         _set(request, onSegmentFailure=on_segment_failure, daisyChain=daisy_chain or None)
         _set(request, maxParallelSegments=parallel, projectId=project, requestId=request_id)
         _set(request, forceRestart=force_restart or None, transition=transition, transitionMs=transition_ms)
+        _set(request, music=music, musicDb=music_db, loudness=loudness, seams=seams)
+        commands.refuse_idle_options(request, music_db=music_db, transition_ms=transition_ms)
         delivery = check_output(output, overwrite=overwrite)
         with _opened(home, worker=True) as pipeline:
             commands.make(pipeline, request, delivery, as_json=as_json)
@@ -113,28 +100,26 @@ def make(
 
 @app.command()
 def stitch(
-    clips: Annotated[
-        list[Path], typer.Argument(metavar="CLIPS...", help="2 to 500 video files, in the order of the film.")
-    ],
-    output: Output,
-    orientation: Annotated[Orientation, typer.Option(help="Which way the film lies.")] = Orientation.SOURCE,
-    fit: Annotated[Fit, typer.Option(help="What to do with a clip of another shape.")] = Fit.PAD,
-    compression: Annotated[
-        Compression, typer.Option(help="How much the bytes may be changed.")
-    ] = Compression.OPTIMIZED,
-    transition: Between = None,
-    transition_ms: BetweenMs = None,
-    on_bad_clip: Annotated[
-        OnSegmentFailure, typer.Option(help="What a broken clip does to the film.")
-    ] = OnSegmentFailure.FAIL,
-    title: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
-    parallel: Parallel = None,
-    project: Project = None,
-    request_id: RequestId = None,
-    force_restart: Restart = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    home: Home = None,
+    clips: opt.Clips,
+    output: opt.Output,
+    orientation: opt.Lies = Orientation.SOURCE,
+    fit: opt.Fits = Fit.PAD,
+    compression: opt.Bytes = Compression.OPTIMIZED,
+    transition: opt.Between = None,
+    transition_ms: opt.BetweenMs = None,
+    music: opt.Music = None,
+    music_db: opt.MusicDb = None,
+    loudness: opt.Loud = None,
+    seams: opt.Joins = None,
+    on_bad_clip: opt.OnBadClip = OnSegmentFailure.FAIL,
+    title: opt.ReelTitle = None,
+    parallel: opt.Parallel = None,
+    project: opt.Project = None,
+    request_id: opt.RequestId = None,
+    force_restart: opt.Restart = False,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.Json = False,
+    home: opt.Home = None,
 ) -> None:
     """Make one film of given clips.
 
@@ -149,6 +134,8 @@ def stitch(
         _set(request, onSegmentFailure=on_bad_clip, title=title, maxParallelSegments=parallel, projectId=project)
         _set(request, requestId=request_id, forceRestart=force_restart or None)
         _set(request, transition=transition, transitionMs=transition_ms)
+        _set(request, music=music, musicDb=music_db, loudness=loudness, seams=seams)
+        commands.refuse_idle_options(request, music_db=music_db, transition_ms=transition_ms)
         delivery = check_output(output, overwrite=overwrite)
         with _opened(home, worker=True) as pipeline:
             commands.stitch(pipeline, clips, request, delivery, as_json=as_json)
@@ -156,11 +143,11 @@ def stitch(
 
 @app.command()
 def resume(
-    job: JobId,
+    job: opt.JobId,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Another place for the film.")] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-    home: Home = None,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.Json = False,
+    home: opt.Home = None,
 ) -> None:
     """Go on with a job that was stopped or has failed; finished segments are kept."""
     with errors_in_words(as_json=as_json):
@@ -171,7 +158,7 @@ def resume(
 
 
 @app.command()
-def watch(job: JobId, as_json: Json = False, home: Home = None) -> None:
+def watch(job: opt.JobId, as_json: opt.Json = False, home: opt.Home = None) -> None:
     """Show a job until it is over, without working on it."""
     with errors_in_words(as_json=as_json):
         from embedded import commands
@@ -183,8 +170,8 @@ def watch(job: JobId, as_json: Json = False, home: Home = None) -> None:
 @app.command()
 def jobs(
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
-    as_json: Json = False,
-    home: Home = None,
+    as_json: opt.Json = False,
+    home: opt.Home = None,
 ) -> None:
     """List the jobs of this home."""
     with errors_in_words(as_json=as_json):
@@ -195,7 +182,7 @@ def jobs(
 
 
 @app.command()
-def status(job: JobId, as_json: Json = False, home: Home = None) -> None:
+def status(job: opt.JobId, as_json: opt.Json = False, home: opt.Home = None) -> None:
     """Show one job and its segments."""
     with errors_in_words(as_json=as_json):
         from embedded import listing
@@ -205,7 +192,7 @@ def status(job: JobId, as_json: Json = False, home: Home = None) -> None:
 
 
 @app.command()
-def cancel(job: JobId, home: Home = None) -> None:
+def cancel(job: opt.JobId, home: opt.Home = None) -> None:
     """Stop a job for good; its finished clips are kept in the home."""
     with errors_in_words():
         from embedded import listing
@@ -215,7 +202,7 @@ def cancel(job: JobId, home: Home = None) -> None:
 
 
 @app.command()
-def replay(job: JobId, home: Home = None) -> None:
+def replay(job: opt.JobId, home: opt.Home = None) -> None:
     """Publish the event that fits a job's state; safe at any time, any number of times."""
     with errors_in_words():
         from embedded import listing
@@ -227,8 +214,8 @@ def replay(job: JobId, home: Home = None) -> None:
 @app.command()
 def doctor(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job that seems stuck.")] = None,
-    as_json: Json = False,
-    home: Home = None,
+    as_json: opt.Json = False,
+    home: opt.Home = None,
 ) -> None:
     """Say what is missing on this machine, or what a job waits for and until when."""
     with errors_in_words(as_json=as_json):
@@ -239,7 +226,7 @@ def doctor(
 
 
 @letters.command("list")
-def list_letters(as_json: Json = False, home: Home = None) -> None:
+def list_letters(as_json: opt.Json = False, home: opt.Home = None) -> None:
     """List the dead letters, the oldest first: the cloud's where LONGREEL_BUCKET is set, else those of a home."""
     with errors_in_words(as_json=as_json):
         from embedded import dead_letters
@@ -249,7 +236,7 @@ def list_letters(as_json: Json = False, home: Home = None) -> None:
 
 
 @letters.command("show")
-def show_letter(letter: Letter, home: Home = None) -> None:
+def show_letter(letter: opt.Letter, home: opt.Home = None) -> None:
     """Show one dead letter whole."""
     with errors_in_words():
         from embedded import dead_letters
@@ -263,7 +250,7 @@ def replay_letter(
     letter: Annotated[
         str | None, typer.Argument(metavar="[NUMBER]", help="Its number; all of them when left out.")
     ] = None,
-    home: Home = None,
+    home: opt.Home = None,
 ) -> None:
     """Publish a dead letter again."""
     with errors_in_words():

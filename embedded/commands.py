@@ -14,10 +14,12 @@ from embedded.exits import Exit
 from embedded.json_view import end_value
 from embedded.run import deliver_if_asked, see_through
 from embedded.run import watch as watch_it
-from embedded.submit import submit, take_out, taken_in
+from embedded.submit import submit
+from embedded.take_in import taken_in
 from embedded.terminal import plain, print_json, say, say_error
 from embedded.words import counted, engine_in_words, film_in_words, in_words
-from events.errors import LimitExceeded
+from events.errors import InvalidRequest, LimitExceeded
+from events.plan import Transition
 from pipeline.create import CLIP_GENERATOR
 from pipeline.limits import RESUMES_MAX
 from pipeline.records import Job, JobState
@@ -26,19 +28,35 @@ from pipeline.view import segment_noun
 
 def make(pipeline: Pipeline, request: dict[str, Any], delivery: Delivery, *, as_json: bool) -> None:
     """Create a job and see it through."""
-    job, fresh = submit(pipeline, request, delivery)
-    _begin(pipeline, job, fresh=fresh, as_json=as_json)
+    stitch(pipeline, [], request, delivery, as_json=as_json)
 
 
 def stitch(
     pipeline: Pipeline, clips: list[Path], request: dict[str, Any], delivery: Delivery, *, as_json: bool
 ) -> None:
     """Take clips in, create a job and see it through."""
-    with taken_in(pipeline, clips, delivery) as uris:
-        job, fresh = submit(pipeline, {**request, "clips": uris}, delivery)
+    with taken_in(pipeline, clips, request, delivery) as taken:
+        job, fresh = submit(pipeline, taken.request, delivery)
     if not fresh:
-        take_out(pipeline, uris)
+        taken.take_out()
     _begin(pipeline, job, fresh=fresh, as_json=as_json)
+
+
+def refuse_idle_options(request: dict[str, Any], *, music_db: int | None, transition_ms: int | None) -> None:
+    """Refuse an option that would do nothing: most likely another one was forgotten.
+
+    Args:
+        request: with all options in it.
+        music_db: the option; None where it was not given.
+        transition_ms: the option; None where it was not given.
+
+    Raises:
+        InvalidRequest: names the option and the one that is missing.
+    """
+    if music_db is not None and request.get("music") is None:
+        raise InvalidRequest("--music-db", "says how loud music is, but there is none; name a file with --music")
+    if transition_ms is not None and request.get("transition", Transition.CUT) == Transition.CUT:
+        raise InvalidRequest("--transition-ms", "says how long fades take, but there are none; add --transition")
 
 
 def _begin(pipeline: Pipeline, job: Job, *, fresh: bool, as_json: bool) -> None:

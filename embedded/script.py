@@ -47,7 +47,15 @@ def read_script(source: str) -> dict[str, Any]:
         raise InvalidRequest("", f"{source} is a folder; name a file in it") from exc
     except (OSError, ValueError) as exc:
         raise InvalidRequest("", f"read the script {source}: {getattr(exc, 'strerror', None) or exc}") from exc
-    return parse_script(content, source, structured=path.suffix.lower() in _STRUCTURED)
+    return _with_music_beside(parse_script(content, source, structured=path.suffix.lower() in _STRUCTURED), path)
+
+
+def _with_music_beside(request: dict[str, Any], script: Path) -> dict[str, Any]:
+    """Find the music that a script names from the script's own folder, wherever the user is."""
+    music = request.get("music")
+    if not isinstance(music, str) or music.startswith(("gs://", "~")):
+        return request
+    return {**request, "music": str(script.parent / music)}
 
 
 def parse_script(content: bytes, name: str, *, structured: bool = False) -> dict[str, Any]:

@@ -1,21 +1,17 @@
-"""Making jobs of what a user typed: a script, or clips."""
+"""Making jobs of what a user typed, and keeping where their films go."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from adapters.local import BUCKET
 from embedded.assembly import Pipeline
 from embedded.deliver import Delivery, forget, refuse_existing, remember
-from events.errors import InvalidRequest, LimitExceeded, NotFound, PipelineError, UnknownJob
+from events.errors import PipelineError, UnknownJob
 from events.names import job_id_of_request
 from events.requests import read_request
 from functions.api import create_job
@@ -23,9 +19,6 @@ from pipeline.records import Job
 
 #: Who owns the jobs of the embedded mode.
 USER = "local"
-
-#: Longest file name of an upload in bytes, its number aside; file systems take 255.
-_NAME_BYTES_MAX = 200
 
 
 def project_of(output: Path) -> str:
@@ -74,71 +67,3 @@ def _exists(pipeline: Pipeline, job_id: str) -> bool:
     except UnknownJob:
         return False
     return True
-
-
-@contextmanager
-def taken_in(pipeline: Pipeline, clips: Sequence[Path], delivery: Delivery) -> Iterator[list[str]]:
-    """Make the user's files objects of the home, by hard links where possible, and give their URIs, in order.
-
-    When the block fails, they are taken out again.
-
-    Raises:
-        InvalidRequest: a file is not there or cannot be read; names it and its place. Nothing was taken in.
-        LimitExceeded: the disk has no room for copies.
-    """
-    for number, clip in enumerate(clips, 1):
-        if fault := _fault(clip, delivery):
-            raise InvalidRequest(f"clip {number}", f"{clip} {fault}")
-    upload = f"gs://{BUCKET}/uploads/{os.urandom(6).hex()}"
-    try:
-        yield _take_in(pipeline, clips, upload)
-    except PipelineError:
-        shutil.rmtree(pipeline.adapters.objects.path(upload), ignore_errors=True)
-        raise
-
-
-def take_out(pipeline: Pipeline, uris: Sequence[str]) -> None:
-    """Let go of clips that no job came to need."""
-    shutil.rmtree(pipeline.adapters.objects.path(uris[0]).parent, ignore_errors=True)
-
-
-def _take_in(pipeline: Pipeline, clips: Sequence[Path], upload: str) -> list[str]:
-    uris: dict[Path, str] = {}
-    for number, clip in enumerate(clips, 1):
-        if clip in uris:
-            continue
-        uri = f"{upload}/{number:03d}-{_object_name(clip)}"
-        try:
-            pipeline.adapters.objects.take_in(clip, uri)
-        except NotFound as exc:
-            raise InvalidRequest(f"clip {number}", exc.message) from exc
-        except LimitExceeded as exc:
-            text = f"copy {clip} into the home: the disk is full; free some space, or use a --home on the clips' disk"
-            raise LimitExceeded(text) from exc
-        uris[clip] = uri
-    return [uris[clip] for clip in clips]
-
-
-def _fault(clip: Path, delivery: Delivery) -> str | None:
-    if clip.is_dir():
-        return "is a folder; name the files in it, as with *.mp4"
-    if not clip.exists():
-        return "does not exist"
-    if not clip.is_file():
-        return "is no file"
-    if not os.access(clip, os.R_OK):
-        return "cannot be read; its permissions do not let you"
-    if delivery.path.exists() and delivery.path.samefile(clip):
-        return "is also the output; name another file with -o, so that the clip is not lost"
-    return None
-
-
-def _object_name(clip: Path) -> str:
-    """Give a file name that is good as an object name: printable, not too long, the suffix kept."""
-    stem, suffix = ("".join(c if c.isprintable() else "_" for c in part) for part in (clip.stem, clip.suffix))
-    room = _NAME_BYTES_MAX - len(suffix.encode())
-    return (
-        stem.encode()[:room].decode(errors="ignore") + suffix
-        if room > 0
-        else stem.encode()[:50].decode(errors="ignore")
-    )

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from events.complaints import quoted
+from events.engine_faults import compression_fault, engine_fault
 from events.errors import InvalidRequest, TooFewClips
 from events.names import parse_uri, uri_fault
 from events.plan import (
@@ -107,10 +108,6 @@ _TransitionMs = Annotated[int, Field(ge=TRANSITION_MS_MIN, le=TRANSITION_MS_MAX)
 _Uri = Annotated[str, StringConstraints(max_length=1500), AfterValidator(_is_an_object)]
 
 
-#: Engines that encode nothing, or only whole films one clip after the other.
-_NO_FADES = frozenset({Engine.SPLICE, Engine.TRANSCODER})
-
-
 class _Request(WireModel):
     # A misspelt field in a paid request must not be ignored, so here, unlike in messages, unknown fields are refused.
     model_config = ConfigDict(extra="forbid")
@@ -134,10 +131,9 @@ class _Request(WireModel):
 
     @field_validator("engine")
     @classmethod
-    def _can_make_fades(cls, value: Engine | None, info: ValidationInfo) -> Engine | None:
-        has_fades = info.data.get("transition", Transition.CUT) is not Transition.CUT
-        if has_fades and value in _NO_FADES:
-            raise ValueError(f"{value} makes no fades; ask for cpu or gpu, for none at all, or for transition cut")
+    def _can_make_it(cls, value: Engine | None, info: ValidationInfo) -> Engine | None:
+        if value is not None and (fault := engine_fault(value, info.data)):
+            raise ValueError(fault)
         return value
 
 
@@ -204,6 +200,13 @@ class StitchRequest(_Request):
     #: `gs://bucket/object` of the reel; None lets Longreel choose.
     output_path: _Uri | None = None
     max_parallel_segments: int = Field(default=16, ge=1, le=50)
+
+    @field_validator("compression")
+    @classmethod
+    def _its_engine_can(cls, value: Compression, info: ValidationInfo) -> Compression:
+        if fault := compression_fault(info.data.get("engine"), value):
+            raise ValueError(fault)
+        return value
 
     @field_validator("output_path")
     @classmethod

@@ -7,6 +7,7 @@ from events.messages import Requested
 from events.names import ObjectUri, job_id_of_request, parse_uri
 from events.plan import Engine
 from events.requests import LongFormRequest, Request, Settings, read_request
+from functions.music import check_music
 from functions.own_area import check_own_area
 from functions.perform import drive, perform
 from functions.services import Services
@@ -40,6 +41,7 @@ def create_job(services: Services, value: object, user_id: str, *, own_area_only
     if own_area_only:
         check_own_area(request, services.bucket, user_id)
     quotes = check(services, request)
+    check_music(services, request, user_id)
     now = services.clock.now()
     job_id = _job_id(services, request, user_id)
     job, segments = new_job(request, job_id=job_id, user_id=user_id, now=now, quotes=quotes)

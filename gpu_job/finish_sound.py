@@ -28,10 +28,10 @@ from media.loudness import (
     needs_sound_work,
     read_measured,
 )
+from media.music_file import music_fault
 from media.probe_av import chapter_starts
 from media.reader import FileReader
 from media.sound_args import (
-    MUSIC_KINDS,
     FilmInput,
     finish_args,
     finished_graph,
@@ -113,7 +113,12 @@ class FinishedSound:
         if info is None:
             text = f"play {uri} under the film: there is no such object; put it there and resume the job"
             raise StitchFailed(text, code="music_missing")
-        return self._objects.fetch(uri, info.generation, self._film.parent).absolute()
+        path = self._objects.fetch(uri, info.generation, self._film.parent).absolute()
+        # It was looked at when the job was made; another file may lie there by now.
+        with FileReader(path) as reader:
+            if fault := music_fault(reader):
+                raise self._unusable(f"it {fault}")
+        return path
 
     def _graph(self, source: FilmInput) -> str:
         """Choose how sound and music go together; measures both."""
@@ -125,9 +130,9 @@ class FinishedSound:
         try:
             music = self._measured(source, music_graph(source), f"the music {self._plan.music}")
         except BadMedia as exc:
-            raise self._unusable(f"it cannot be decoded, or is no {', '.join(MUSIC_KINDS)}") from exc
+            raise self._unusable("it cannot be decoded") from exc
         if music.is_silent:
-            raise self._unusable("it is silent")
+            raise self._unusable("it is silent as long as the film goes")
         return mix_graph(source, bed_for(film, music, self._plan.music_db))
 
     def _unusable(self, why: str) -> StitchFailed:

@@ -7,6 +7,7 @@ neither choose the parser nor make it open anything.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from fractions import Fraction
 from time import thread_time
 from typing import TYPE_CHECKING
@@ -93,21 +94,28 @@ class ReaderFile(io.RawIOBase):
 
 
 def open_with_av(
-    reader: ByteReader, demuxer: str, bytes_max: int = PROBE_BYTES_MAX, seconds_max: float = PROBE_SECONDS_MAX
+    reader: ByteReader,
+    demuxer: str | None,
+    bytes_max: int = PROBE_BYTES_MAX,
+    seconds_max: float = PROBE_SECONDS_MAX,
+    *,
+    kinds: Sequence[str] = (),
 ) -> InputContainer:
     """Open bytes with one of FFmpeg's demuxers, chosen by us.
 
     Args:
         reader: the bytes.
-        demuxer: FFmpeg's name of it.
+        demuxer: FFmpeg's name of it; None for the one of `kinds` that the content asks for.
         bytes_max: how many bytes may be read until it is closed.
         seconds_max: CPU seconds after which no more is read.
+        kinds: FFmpeg's names of the demuxers that there are; empty for all.
 
     Raises:
         FFmpegError: it cannot be read so.
         BadMedia: more than `bytes_max` were read, or it took too long, here or later.
     """
-    return av.open(ReaderFile(reader, bytes_max, seconds_max), mode="r", format=demuxer, options=dict(_OPTIONS))
+    allowed = {"format_whitelist": ",".join(kinds)} if kinds else {}
+    return av.open(ReaderFile(reader, bytes_max, seconds_max), mode="r", format=demuxer, options=_OPTIONS | allowed)
 
 
 def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFacts:
@@ -165,6 +173,35 @@ def _duration(opened: InputContainer) -> Fraction:
     if video.duration and video.time_base:
         return video.duration * video.time_base
     return Fraction(opened.duration or 0, av.time_base)
+
+
+def glance_at_sound(
+    reader: ByteReader, kinds: Sequence[str], bytes_max: int, seconds_max: float
+) -> tuple[int, int | None] | None:
+    """Give what the headers say of a file's first sound: its rate in hertz, 0 for an unknown coding, and milliseconds.
+
+    Args:
+        reader: the bytes.
+        kinds: FFmpeg's names of the demuxers that may read it.
+        bytes_max: how many bytes may be read.
+        seconds_max: CPU seconds that it may take.
+
+    Returns:
+        None where there is no sound; milliseconds are None where the headers do not tell.
+
+    Raises:
+        BadMedia: no such demuxer can read it, or it takes too much.
+    """
+    try:
+        with open_with_av(reader, None, bytes_max, seconds_max, kinds=kinds) as opened:
+            if not opened.streams.audio:
+                return None
+            # A stream in a coding that FFmpeg does not know has no codec, whatever PyAV's types say.
+            codec: AudioCodecContext | None = opened.streams.audio[0].codec_context
+            length_ms = None if opened.duration is None else milliseconds(Fraction(opened.duration, av.time_base))
+            return codec.sample_rate if codec else 0, length_ms
+    except (FFmpegError, ValueError, OverflowError) as exc:
+        raise BadMedia(reason(exc)) from exc
 
 
 def chapter_starts(reader: ByteReader, name: str) -> list[Fraction]:

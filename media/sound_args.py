@@ -8,16 +8,15 @@ from math import ceil
 from pathlib import Path
 
 from media.encoder import AUDIO_BITRATE_BPS, START_ARGS, file_url
+from media.ffmpeg_limits import INPUT_LIMITS
 from media.loudness import CEILING_DB, DUCKING_RATIO, Bed, Gain
 from media.movie import Movie
+from media.music_file import MUSIC_KINDS
 from media.sample_entry import SoundEntry
 
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 #: Of a film whose clips have no sound.
 _RATE_HZ, _CHANNELS = 48_000, 2
-#: Files of these kinds are read as music, by the names of FFmpeg's demuxers; a stranger's file of any other kind, such
-#: as a list of addresses, is not opened.
-MUSIC_KINDS = ("mp3", "wav", "flac", "ogg", "aac", "aiff", "mp4", "matroska", "webm")
 #: The music fades out over the last seconds, or over a quarter of a film that is shorter.
 _FADE_OUT_SECONDS = Fraction(3)
 #: How fast music makes room, and comes back: before a word is over, and slower than between two words.
@@ -79,11 +78,11 @@ def finish_args(film: FilmInput, graph: str, gain: Gain, output: Path) -> list[s
 
 
 def _start(film: FilmInput) -> list[str]:
-    args = [*START_ARGS, "-protocol_whitelist", "file", "-f", "mov", "-i", file_url(film.path)]
+    args = [*START_ARGS, *INPUT_LIMITS, "-f", "mov", "-i", file_url(film.path)]
     if film.music is not None:
         # Read over and over, and no further than the film goes.
         length = f"{float(film.duration) + _LATE_SECONDS:.3f}"
-        args += ["-protocol_whitelist", "file", "-format_whitelist", ",".join(MUSIC_KINDS)]
+        args += [*INPUT_LIMITS, "-format_whitelist", ",".join(MUSIC_KINDS)]
         args += ["-stream_loop", "-1", "-t", length, "-i", file_url(film.music)]
     return args
 

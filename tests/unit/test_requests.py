@@ -139,6 +139,26 @@ REFUSALS: list[tuple[object, str]] = [
         {"clips": TWO_CLIPS, "transition": "crossfade", "engine": "splice"},
         "engine: splice makes no fades; ask for cpu or gpu, for none at all, or for transition cut",
     ),
+    (
+        {"prompts": ["a"], "music": "gs://films/m.mp3", "engine": "splice"},
+        "engine: splice plays no music under a film; ask for cpu or gpu, for none at all, or for no music",
+    ),
+    (
+        {"prompts": ["a"], "loudness": "r128", "engine": "transcoder"},
+        "engine: transcoder leaves the sound as it is; ask for cpu or gpu, for none at all, or for loudness keep",
+    ),
+    (
+        {"clips": TWO_CLIPS, "seams": "fail", "engine": "transcoder"},
+        "engine: transcoder looks at no joins; ask for cpu or gpu, for none at all, or for seams warn",
+    ),
+    (
+        {"clips": TWO_CLIPS, "compression": "small", "engine": "splice"},
+        "compression: small is beyond engine splice, which encodes nothing; ask for another",
+    ),
+    (
+        {"clips": TWO_CLIPS, "compression": "lossless", "engine": "transcoder"},
+        "compression: lossless is beyond engine transcoder, which encodes everything anew; ask for another",
+    ),
     ({"kind": "stitch", "prompts": ["a"]}, "prompts: unknown field; known here are schemaVersion, projectId,"),
 ]
 
