@@ -18,7 +18,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from events.errors import LimitExceeded, NotFound, PipelineError, PreconditionFailed
+from events.errors import DiskFull, LimitExceeded, NotFound, PipelineError, PreconditionFailed
 from events.names import parse_uri
 from pipeline.object_port import ObjectInfo
 
@@ -129,7 +129,7 @@ class DiskObjectStore:
             yield path
         except OSError as exc:
             if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise LimitExceeded(f"write {uri}: the disk is full; free some space and resume") from exc
+                raise disk_full(f"write {uri}", self.root) from exc
             if exc.errno == errno.EFBIG:
                 raise LimitExceeded(f"write {uri}: it is larger than a file may be here") from exc
             raise PipelineError(f"write {uri}: {exc.strerror or exc}") from exc
@@ -219,6 +219,15 @@ class DiskObjectStore:
         with (self.parts / _TURN).open("ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def disk_full(doing: str, folder: Path) -> DiskFull:
+    """Make the error about a full disk: what we were doing, in which folder, and what is free there now.
+
+    What was written by halves is gone by the time that anybody reads it.
+    """
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    return DiskFull(f"{doing}: the disk is full: {free_mb:,} MB are free in {folder}; free some space and resume")
 
 
 def _set_generation(part: Path, lowest: int) -> None:

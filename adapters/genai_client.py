@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from adapters.google_errors import retry_after_seconds
 from adapters.loading import loading
 from events.errors import NotAllowed, Unavailable
 
@@ -25,12 +26,14 @@ _UNCLEAR = frozenset({408, 409, 425, 499})
 class Refused(Exception):
     """The service said no, and did nothing."""
 
-    def __init__(self, status: int, said: str) -> None:
+    def __init__(self, status: int, said: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(f"{status}: {said}")
         #: HTTP status, 400 to 499.
         self.status = status
         #: Its own words.
         self.said = said
+        #: When it wishes to be asked again; None where it did not say.
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnreadableAnswer(ValueError):
@@ -119,7 +122,7 @@ def asking(doing: str) -> Iterator[None]:
     try:
         yield
     except errors.APIError as exc:
-        raise _of_status(doing, exc.code, exc.message or str(exc)) from exc
+        raise _of_status(doing, exc.code, exc.message or str(exc), retry_after_seconds(exc)) from exc
     except auth.TransportError as exc:
         raise Unavailable(f"{doing}: signing in failed for now ({exc})") from exc
     except auth.GoogleAuthError as exc:
@@ -133,7 +136,7 @@ def asking(doing: str) -> Iterator[None]:
         raise Unavailable(f"{doing}: the answer cannot be read ({exc})") from exc
 
 
-def _of_status(doing: str, status: int, said: str) -> Refused | Unavailable:
+def _of_status(doing: str, status: int, said: str, after_seconds: float | None) -> Refused | Unavailable:
     if 400 <= status < 500 and status not in _UNCLEAR:
-        return Refused(status, said)
+        return Refused(status, said, after_seconds)
     return Unavailable(f"{doing}: {status} {said}")

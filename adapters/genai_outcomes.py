@@ -82,7 +82,9 @@ def not_taken(refused: Refused, doing: str, model: str, generator: str) -> Pipel
     said = refused.said
     match refused.status:
         case 429:
-            return LimitExceeded(f"{doing}: the quota is used up ({said}); it is tried again in a minute", code="quota")
+            used_up = LimitExceeded(f"{doing}: the quota is used up ({said})", code="quota")
+            used_up.retry_after_seconds = refused.retry_after_seconds
+            return used_up
         case 404:
             return RenderFailed(
                 f"{doing}: {model} is not there, most likely because Google retired it; change {SETTING[generator]}, "

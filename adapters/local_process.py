@@ -10,14 +10,22 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from adapters.disk import DiskObjectStore
-from events.errors import PipelineError, StitchFailed, Unavailable
+from events.errors import OutOfMemory, PipelineError, StitchFailed, Unavailable
+from pipeline.retry import STOPPED
 
 #: How long a child that was told to stop may take.
 STOP_PATIENCE_SECONDS = 10
+#: How it ends by SIGKILL, and by SIGTERM: as Popen tells it, as a shell does, and as the program itself does.
+_KILLED, _STOPPED = frozenset({-9, 137}), frozenset({-15, 143})
 
 
 def run_stitch_program(
-    objects: DiskObjectStore, plan_uri: str, ffmpeg: str | None, on_progress: Callable[[int], None]
+    objects: DiskObjectStore,
+    plan_uri: str,
+    ffmpeg: str | None,
+    on_progress: Callable[[int], None],
+    *,
+    larger: bool = False,
 ) -> None:
     """Carry out a plan in a child process that ends with this one.
 
@@ -26,13 +34,17 @@ def run_stitch_program(
         plan_uri: `gs://bucket/object` of the plan.
         ffmpeg: the program to encode with; None for the one that came with pip.
         on_progress: called with 0–100; raises to stop the child.
+        larger: whether it was too much for this machine before: less is done at a time.
 
     Raises:
         StitchFailed: the program said why.
-        Unavailable: it died without a word.
+        OutOfMemory: it was killed as by a machine that is short of memory.
+        Unavailable: it was stopped, or died without a word.
     """
     command = [sys.executable, "-m", "gpu_job", "--plan", str(objects.path(plan_uri)), "--stop-on-stdin-eof"]
     command += ["--objects", str(objects.root)]
+    if larger:
+        command += ["--processes", "1"]
     if ffmpeg is not None:
         command += ["--ffmpeg", ffmpeg]
     with tempfile.TemporaryDirectory(prefix="stitch-", dir=objects.parts) as work, tempfile.TemporaryFile() as errors:
@@ -91,4 +103,8 @@ def _error(plan_uri: str, code: int, failure: dict[str, Any] | None, errors: IO[
     errors.seek(0)
     last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
     said = f"; it said: {last[0]}" if last else ""
+    if code in _KILLED:
+        return OutOfMemory(f"stitch by {plan_uri}: the program was killed, as a machine short of memory does{said}")
+    if code in _STOPPED:
+        return Unavailable(f"stitch by {plan_uri}: the program was stopped from outside{said}", code=STOPPED)
     return Unavailable(f"stitch by {plan_uri}: the stitch program ended with {code}{said}", code="stitch_program_died")

@@ -71,7 +71,7 @@ class LocalStitcher:
 
         Raises:
             StitchFailed: the film cannot be made; names the clip to blame where there is one.
-            LimitExceeded: the disk is full.
+            DiskFull: the disk is full.
             Unavailable: the child process died; another try may succeed.
         """
         plan = StitchPlan.from_json(self.objects.read(message.plan_uri))
@@ -82,7 +82,7 @@ class LocalStitcher:
         if self.route(plan).stitcher == SPLICE:
             self._splice(plan, on_progress)
         else:
-            run_stitch_program(self.objects, message.plan_uri, self.ffmpeg, on_progress)
+            run_stitch_program(self.objects, message.plan_uri, self.ffmpeg, on_progress, larger=plan.larger)
             self.objects.announce(plan.output_uri)
 
     def _refuse_changed(self, plan: StitchPlan) -> None:

@@ -59,9 +59,11 @@ def _render(pipeline: Pipeline, message: LocalRender, stopping: Callable[[], boo
 
 def _stitch(pipeline: Pipeline, message: LocalStitch, stopping: Callable[[], bool]) -> None:
     said_at = 0.0
+    reached: int | None = None
 
     def on_progress(percent: int) -> None:
-        nonlocal said_at
+        nonlocal said_at, reached
+        reached = percent
         if stopping():
             raise Stopping
         if time.monotonic() - said_at < PROGRESS_EVERY_SECONDS:
@@ -76,7 +78,7 @@ def _stitch(pipeline: Pipeline, message: LocalStitch, stopping: Callable[[], boo
     except PipelineError as exc:
         bad = exc.segment_index if isinstance(exc, StitchFailed) else None
         jitter = pipeline.adapters.clock.jitter()
-        failed = facts.StitchFailed(message.attempt, exc.code, exc.message, exc.retryable, bad, jitter)
+        failed = facts.StitchFailed(message.attempt, exc.code, exc.message, exc.retryable, bad, jitter, reached)
         _tell(pipeline, message.job_id, failed)
 
 

@@ -6,7 +6,7 @@
 The second form works on Cloud Storage and leaves its papers beside the plan, see `gpu_job/cloud_task.py`.
 Standard output: one JSON object a line, see `gpu_job/reporter.py`. Exit codes: the table `EXITS` in
 `gpu_job/exits.py`: 0 done; 64 wrong command line; 65 plan or clip unusable; 66 clip missing or changed; 69 no FFmpeg;
-70 our bug; 73 disk too full; 75 try again; 143 told to stop.
+70 our bug; 73 more than is allowed; 74 disk full; 75 try again; 77 a role is missing; 143 told to stop.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> int:
         error = exc
     except BrokenPipeError:
         raise
-    except OSError as exc:
-        error = error_of(exc)
+    except (OSError, MemoryError) as exc:
+        error = error_of(exc, options.work)
     except Exception as exc:  # noqa: BLE001 - the last door: what has no name here is our bug, and is said to be one
         traceback.print_exc()
         error = PipelineError(f"stitch: a mistake in Longreel: {type(exc).__name__}: {exc}")

@@ -7,6 +7,7 @@ kept, and the finished film is verified by others afterwards.
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Final
 
-from events.errors import BadMedia, LimitExceeded, PipelineError, StitchFailed, Unavailable
+from adapters.disk import disk_full
+from events.errors import BadMedia, OutOfMemory, PipelineError, StitchFailed, Unavailable
 from gpu_job import tether
 from gpu_job.exits import NO_FFMPEG
 
@@ -92,8 +94,8 @@ class FFmpeg:
 
         Raises:
             BadMedia: the clip cannot be decoded.
-            LimitExceeded: the disk is full.
-            Unavailable: it was killed from outside.
+            DiskFull: the disk is full.
+            OutOfMemory, Unavailable: it was killed from outside; by -9 most likely because memory ran out.
             StitchFailed: it hangs (retryable) or refuses what we ask for.
         """
         with self._process(args) as process:
@@ -102,7 +104,7 @@ class FFmpeg:
             status = process.wait()
             said = complaints()
         if status != 0:
-            raise _failure(status, said, name)
+            raise _failure(status, said, name, Path(args[-1].removeprefix("file:")).parent)
         return Encoded(frames, said)
 
     def kill(self) -> None:
@@ -240,13 +242,15 @@ def _next_line(lines: SimpleQueue[bytes], timeout_seconds: float) -> bytes | Non
         return None
 
 
-def _failure(status: int, complaints: Sequence[str], name: str) -> PipelineError:
+def _failure(status: int, complaints: Sequence[str], name: str, folder: Path) -> PipelineError:
     """Turn an exit status and what was said into the error that tells whose fault it is."""
     said = " | ".join(complaints[-3:]) or f"exit status {status}, nothing said"
     if "No space left on device" in said:
-        return LimitExceeded(f"encode {name}: the disk is full; free some space and run it again")
+        return disk_full(f"encode {name}", folder)
+    if status == -signal.SIGKILL:
+        return OutOfMemory(f"encode {name}: FFmpeg was killed by signal 9, as a machine short of memory does")
     if status < 0:
-        return Unavailable(f"encode {name}: FFmpeg was killed by signal {-status}, as a machine short of memory does")
+        return Unavailable(f"encode {name}: FFmpeg was killed by signal {-status}")
     if any(_OUR_FAULT.search(line) for line in complaints):
         return StitchFailed(f"encode {name}: FFmpeg refused our order: {said}")
     return BadMedia(f"decode {name}: the clip is broken or not supported: {said}")

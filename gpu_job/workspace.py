@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from events.errors import LimitExceeded, Unavailable
+from events.errors import DiskFull, Unavailable
 
 #: Kept free whatever we do: a full disk breaks more than this stitch.
 RESERVE_BYTES = 64 * 1024 * 1024
@@ -50,14 +50,14 @@ def require_space(folder: Path, needed_bytes: int, what: str) -> None:
     """Refuse to begin what cannot end.
 
     Raises:
-        LimitExceeded: less than `needed_bytes` and the reserve is free.
+        DiskFull: less than `needed_bytes` and the reserve is free.
     """
     free = shutil.disk_usage(folder).free
     needed = needed_bytes + RESERVE_BYTES
     if free < needed:
-        raise LimitExceeded(
-            f"{what}: about {_megabytes(needed)} MB of disk are needed in {folder}, {_megabytes(free)} MB are free; "
-            "free some space or name another folder by --work"
+        raise DiskFull(
+            f"{what}: about {_megabytes(needed)} MB of disk are needed in {folder}, {_megabytes(free)} MB are free, "
+            f"so {_megabytes(needed - free)} MB are missing; free some space, or name another folder by --work"
         )
 
 

@@ -166,9 +166,9 @@ def _failed_too_late(job: Job, segment: Segment, event: facts.SegmentFailed, now
 def _quota(job: Job, segment: Segment, event: facts.QuotaExhausted, now: datetime) -> Outcome:
     if event.attempt < segment.attempt:
         return _ignored("it belongs to an earlier attempt")
-    failure = Failure("quota_exhausted", event.message, segment.index)
-    waiting = replace(segment, tries=segment.tries - 1, waiting_quota=True, error=failure)
     not_before = after_refusal(now, event.jitter, event.retry_after_seconds)
+    failure = Failure("quota_exhausted", f"{event.message}; next try at {not_before:%H:%M:%S} UTC", segment.index)
+    waiting = replace(segment, tries=segment.tries - 1, waiting_quota=True, error=failure)
     return _put_back(job, waiting, not_before, "the provider's quota is used up; this was no try")
 
 

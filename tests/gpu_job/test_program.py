@@ -176,8 +176,8 @@ def test_a_clip_of_another_length_than_planned_is_refused(bench: Bench, make_cli
 def test_a_film_that_cannot_fit_the_disk_is_not_begun(bench: Bench, make_clip: MakeClip) -> None:
     plan = replaced(quick_plan(bench, make_clip), 0, facts={"size_bytes": 10**18})
 
-    assert bench.run_program(plan).returncode == 73
-    assert (error_line(bench)["code"], error_line(bench)["retryable"]) == ("limit_exceeded", False)
+    assert bench.run_program(plan).returncode == 74
+    assert (error_line(bench)["code"], error_line(bench)["retryable"]) == ("disk_full", True)
     assert "MB of disk are needed" in str(error_line(bench)["message"])
 
 
@@ -239,7 +239,7 @@ def test_an_ffmpeg_that_hangs_is_stopped_although_it_goes_on_talking(
 @pytest.mark.parametrize(
     ("body", "code", "retryable", "word"),
     [
-        ("echo 'x: No space left on device' >&2; exit 1", 73, False, "disk is full"),
+        ("echo 'x: No space left on device' >&2; exit 1", 74, True, "disk is full"),
         ("kill -9 $$", 75, True, "killed by signal 9"),
         ("echo 'Unrecognized option q' >&2; exit 1", 70, False, "Unrecognized option"),
         ("echo 'moov atom not found' >&2; exit 1", 65, False, "moov atom not found"),
