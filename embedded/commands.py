@@ -19,6 +19,7 @@ from embedded.take_in import taken_in
 from embedded.terminal import plain, print_json, say, say_error
 from embedded.words import counted, engine_in_words, film_in_words, in_words
 from events.errors import InvalidRequest, LimitExceeded
+from events.gathered import gathered
 from events.plan import Transition
 from pipeline.create import CLIP_GENERATOR
 from pipeline.limits import RESUMES_MAX
@@ -107,7 +108,7 @@ def tell_end(pipeline: Pipeline, job: Job, path: Path | None, *, as_json: bool) 
 
 
 def _film_lines(pipeline: Pipeline, job: Job, path: Path | None) -> Iterator[str]:
-    for warning in job.warnings:
+    for warning in gathered(job.warnings):
         yield f"Warning: {plain(warning)}"
     took = f", made in {in_words(job.ended_at - job.created_at)}" if job.ended_at else ""
     yield f"{film_in_words(job)}{took}"

@@ -12,6 +12,7 @@ from embedded.exits import Exit
 from embedded.json_view import job_value, segment_value
 from embedded.terminal import fitted, plain, print_json, say
 from embedded.words import counted, film_in_words, in_words, job_title, segment_mark, segment_note, segment_title
+from events.gathered import gathered
 from pipeline.records import Job, JobState, Segment, SegmentState
 from pipeline.view import message_of
 
@@ -68,7 +69,7 @@ def status(pipeline: Pipeline, job_id: str, *, as_json: bool) -> None:
     if job.active:
         say(f"{message_of(job)} It was asked for {in_words(now - job.created_at)} ago.")
     _say_segments(segments, now)
-    for warning in job.warnings:
+    for warning in gathered(job.warnings):
         say(f"Warning: {plain(warning)}")
     if job.error is not None:
         say(f"Why: {plain(job.error.message)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from events.errors import OutOfMemory
+from events.gathered import gathered
 from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
@@ -110,7 +111,7 @@ def done(job: Job, event: facts.StitchDone, now: datetime) -> Outcome:
         stitch=work,
         error=None,
         stitch_error=None,
-        warnings=tuple(sorted({*job.warnings, *event.report.warnings})),
+        warnings=tuple(sorted({*job.warnings, *gathered(event.report.warnings)})),
         cost=_with_stitch(job.cost, None, job.route),
         ended_at=now,
         wake_at=None,
