@@ -14,7 +14,7 @@ from pathlib import Path
 
 from events.clip import ClipFacts
 from events.errors import BadMedia
-from media.ffmpeg_limits import PICTURE_PX_MAX, PIECE_BYTES_MAX, STREAMS_MAX
+from media.ffmpeg_limits import INPUT_LIMITS, PROGRAM_LIMITS
 from media.filters import at_rate, audio_filter, silence_source, video_filter
 from media.treatment import Colour, Target
 from media.video_encoders import VIDEO_ENCODERS
@@ -122,9 +122,9 @@ def sound_args(clip: ClipEncode, target: Target, output: Path) -> list[str]:
 #: many programs at a time share the processors better than many threads of one do, and the same frames give the same
 #: bytes on every machine, since x264's choices depend on how many threads it has.
 START_ARGS = (
-    *("-nostdin", "-hide_banner", "-loglevel", "error", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"),
+    *PROGRAM_LIMITS,
+    *("-loglevel", "error", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"),
     *("-y", "-max_error_rate", f"{float(BROKEN_MAX):.2f}", "-filter_threads", "1"),
-    *("-max_alloc", str(PIECE_BYTES_MAX)),
 )
 
 
@@ -154,10 +154,7 @@ def _input_args(clip: ClipEncode, *more: str) -> list[str]:
         )
     # An MP4 may name other files as its data; FFmpeg must not follow them.
     references = ["-enable_drefs", "0", "-use_absolute_path", "0"] if demuxer == "mov" else []
-    # The picture may be larger than its container says.
-    source = ["-threads", "1", "-max_pixels", str(PICTURE_PX_MAX), *more, "-i", file_url(clip.source)]
-    limits = ["-protocol_whitelist", "file", "-max_streams", str(STREAMS_MAX)]
-    return [*limits, "-f", demuxer, *references, *source]
+    return [*INPUT_LIMITS, "-f", demuxer, *references, *more, "-i", file_url(clip.source)]
 
 
 def _mp4_args(output: Path) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from events.plan import Transition
 from media.encoder import AUDIO_BITRATE_BPS, START_ARGS, file_url
-from media.ffmpeg_limits import PICTURE_PX_MAX
+from media.ffmpeg_limits import INPUT_LIMITS
 from media.filters import channel_layout, colour_tags
 from media.transition import Fade
 from media.treatment import Picture, SoundFormat, Target
@@ -86,8 +86,7 @@ def window_args(window: WindowEncode, target: Target, output: Path, encoder: str
     """
     args = [*START_ARGS, *_GRAPH_THREADS]
     for clip in (window.out, window.into):
-        args += ["-protocol_whitelist", "file", "-f", "mov", "-enable_drefs", "0", "-use_absolute_path", "0"]
-        args += ["-threads", "1", "-max_pixels", str(PICTURE_PX_MAX), "-i", file_url(clip.excerpt)]
+        args += _input_args(clip.excerpt)
     graph = _picture_graph(window, target.picture)
     if target.sound and window.sound:
         graph += ";" + _sound_graph(window, window.sound, target.sound)
@@ -98,6 +97,23 @@ def window_args(window: WindowEncode, target: Target, output: Path, encoder: str
     args += _sound_args(target.sound) if window.sound else ["-an"]
     args += ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
     return [*args, "-f", "mp4", file_url(output)]
+
+
+def decode_args(excerpt: Path, *, has_sound: bool) -> list[str]:
+    """Give the arguments that decode all of an excerpt and write nothing: they fail where it is broken.
+
+    Args:
+        excerpt: absolute.
+        has_sound: whether its sound is decoded as well.
+    """
+    sound = ["-map", "0:a:0"] if has_sound else []
+    return [*START_ARGS, *_input_args(excerpt), "-map", "0:v:0", *sound, "-f", "null", "-"]
+
+
+def _input_args(excerpt: Path) -> list[str]:
+    # An MP4 may name other files as its data; FFmpeg must not follow them.
+    references = ["-enable_drefs", "0", "-use_absolute_path", "0"]
+    return [*INPUT_LIMITS, "-f", "mov", *references, "-i", file_url(excerpt)]
 
 
 def _picture_graph(window: WindowEncode, picture: Picture) -> str:
