@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from heapq import nlargest
 from pathlib import Path
+from threading import Lock
 
 from events.clip import Join, StitchReport
 from events.errors import StitchFailed
@@ -17,7 +19,7 @@ from media.clip_file import DiskClip
 from media.conform import milliseconds
 from media.fade_layout import LEAD_SAMPLES, PRIMING_SAMPLES, FadedFilm
 from media.film_tags import FilmTags, tags_of
-from media.size import encoded_bytes_max
+from media.size import encoded_bytes_max, sound_bytes_max
 from media.target import frames_kept
 from media.transition import Span, Stretch, Window, fade_frames, fade_of
 from media.treatment import ClipTreatment, Target, Treatment
@@ -36,37 +38,56 @@ class FadeWork:
     film: FadedFilm
     #: For the excerpts.
     folder: Path
+    #: Held while an excerpt is written: pieces are fetched to be read, and make room for each other.
+    _reading: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def encoded_frame_count(self) -> int:
         """How many frames are rendered."""
         return sum(window.frame_count for window in self.film.windows)
 
-    @property
-    def size_bytes_max(self) -> int:
-        """How much room the excerpts and windows will hardly exceed, those in the film not counted."""
-        excerpts = sum(
-            sum(self.film.movies[span.clip].video.sizes[first : first + count])
-            for window in self.film.windows
-            for span in (window.out, window.into)
-            for first, count in [self.film.excerpt_of(span)]
-        )
-        # Sound is a few percent of it.
-        return excerpts + excerpts // 10 + encoded_bytes_max(self.target, self.encoded_frame_count)
+    def room_bytes(self, processes: int, *, are_kept_here: bool) -> int:
+        """Give the bytes that are there at most at a time, besides the clips: excerpts, windows, and the film.
 
-    def write_excerpts(self) -> None:
-        """Write the files that the tasks read; cheap, since bytes are only copied."""
-        for window in self.film.windows:
-            for span in (window.out, window.into):
-                part = FilmPart(self.clips[span.clip], frames=self.film.excerpt_of(span))
-                write_excerpt(part, self._excerpt(window, span))
+        Args:
+            processes: how many windows are rendered at a time.
+            are_kept_here: whether windows that are done lie on the same disk.
+        """
+        windows = [encoded_bytes_max(self.target, window.frame_count) for window in self.film.windows]
+        excerpts = nlargest(processes, map(self._excerpts_bytes, self.film.windows))
+        copied = sum(self._bytes_of(part.clip, part.first_frame, part.frame_count) for part in self._stretches)
+        made = sum(windows)
+        return copied + made + sum(excerpts) + (made if are_kept_here else 0) + sum(nlargest(processes + 1, windows))
+
+    @property
+    def _stretches(self) -> list[Stretch]:
+        return [part for part in self.film.parts if isinstance(part, Stretch)]
+
+    def _excerpts_bytes(self, window: Window) -> int:
+        return sum(self._bytes_of(span.clip, *self.film.excerpt_of(span)) for span in (window.out, window.into))
+
+    def _bytes_of(self, clip: int, first_frame: int, frame_count: int) -> int:
+        """Give the bytes of some frames of a clip, their sound included."""
+        sums = self.film.movies[clip].video.size_sums
+        return sums[first_frame + frame_count] - sums[first_frame] + sound_bytes_max(self.target, frame_count)
+
+    def write_excerpts(self, window: Window) -> None:
+        """Write the files that a window's task reads; cheap, since bytes are only copied."""
+        for span in (window.out, window.into):
+            part = FilmPart(self.clips[span.clip], frames=self.film.excerpt_of(span))
+            with self._reading:
+                write_excerpt(part, self.excerpt(window, span))
+
+    def _drop_excerpts(self, window: Window) -> None:
+        for span in (window.out, window.into):
+            self.excerpt(window, span).unlink(missing_ok=True)
 
     def tasks(self) -> list[EncodeTask]:
-        """Give one task for each window, in the film's order; they read what `write_excerpts` wrote."""
+        """Give one task for each window, in the film's order."""
         return [self._task(window) for window in self.film.windows]
 
     def _task(self, window: Window) -> EncodeTask:
-        excerpts = (self._excerpt(window, window.out), self._excerpt(window, window.into))
+        excerpts = (self.excerpt(window, window.out), self.excerpt(window, window.into))
         encode = self.film.encode_of(window, excerpts)
         numbers = [self.plan.clips[span.clip].segment_index + 1 for span in (window.out, window.into)]
         return EncodeTask(
@@ -74,10 +95,15 @@ class FadeWork:
             label=f"the fade between clips {numbers[0]} and {numbers[1]}",
             segment_index=None,
             frame_count=window.frame_count,
-            args=partial(_args, encode, self.target),
+            args=partial(self._args, window, encode),
             digest=self._digest(window, encode),
+            tidy=partial(self._drop_excerpts, window),
             skipped_frames=max(encode.out.first_frame, encode.into.first_frame),
         )
+
+    def _args(self, window: Window, encode: WindowEncode, output: Path, encoder: str) -> list[str]:
+        self.write_excerpts(window)
+        return window_args(encode, self.target, output, encoder)
 
     def _digest(self, window: Window, encode: WindowEncode) -> str:
         target, clips = self.target, []
@@ -87,7 +113,8 @@ class FadeWork:
         laid = (encode.out.sound_at, encode.into.sound_at, encode.sound)
         return digest_of(*clips, *laid, self.film.fade, target.picture, target.sound, target.quality, target.fit)
 
-    def _excerpt(self, window: Window, span: Span) -> Path:
+    def excerpt(self, window: Window, span: Span) -> Path:
+        """Give the file with what a window shows of one of its clips."""
         side = "out" if span is window.out else "into"
         return self.folder / f"{_name(window)}-{side}.mp4"
 
@@ -226,7 +253,3 @@ def _fade_frames(plan: StitchPlan, target: Target, shown: Sequence[int]) -> int:
 
 def _name(window: Window) -> str:
     return f"join-{window.into.clip}"
-
-
-def _args(encode: WindowEncode, target: Target, output: Path, encoder: str) -> list[str]:
-    return window_args(encode, target, output, encoder)

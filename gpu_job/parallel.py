@@ -155,7 +155,11 @@ class _Run:
             except Empty:
                 return
             try:
-                self._ended.put((task, self._made(task)))
+                try:
+                    made = self._made(task)
+                finally:
+                    task.tidy()
+                self._ended.put((task, made))
             except BaseException as exc:  # noqa: BLE001 - it is raised again by whoever waits for this piece
                 self._ended.put((task, exc))
                 return

@@ -6,8 +6,12 @@ from events.plan import StitchPlan
 from gpu_job.chunks import chunk_frames
 from gpu_job.objects import Objects
 from gpu_job.parallel import process_count
-from media.size import encoded_bytes_max
+from media.loudness import needs_sound_work
+from media.size import encoded_bytes_max, sound_bytes_max
 from media.treatment import Target, Treatment
+
+#: A clip whose headers do not tell how long it is becomes so many times as large at most, once it is encoded.
+_UNKNOWN_GROWTH = 3
 
 
 def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: int | None = None) -> int:
@@ -20,12 +24,19 @@ def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: in
         processes: how many FFmpegs work at a time; None for what the machine can do.
     """
     fetched = sum(objects.copy_bytes(clip.uri, clip.facts.size_bytes) for clip in plan.clips)
-    kept_here = objects.copy_bytes(plan.report_uri, 1) == 0
     made, copied = film_bytes(plan, target)
+    windows = windows_bytes(plan, target)
     under_way = processes or process_count(target, largest_px(plan))
     # One more: a finished piece is fetched again to be joined.
-    in_hand = min(made, (under_way + 1) * chunk_bytes(target)) if made else 0
-    return fetched + made + copied + in_hand + (made if kept_here else 0)
+    in_hand = min(made, (under_way + 1) * chunk_bytes(target)) + min(windows, under_way * _window_bytes(plan, target))
+    kept = made + windows if are_kept_here(plan, objects) else 0
+    film = made + copied + windows
+    return fetched + kept + film + max(in_hand, _finishing_bytes(plan, target, objects, film))
+
+
+def are_kept_here(plan: StitchPlan, objects: Objects) -> bool:
+    """Tell whether finished pieces lie on the disk that we work on: where objects are read in place."""
+    return objects.copy_bytes(plan.report_uri, 1) == 0
 
 
 def film_bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:
@@ -33,11 +44,12 @@ def film_bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:
     made = copied = 0
     for clip, treated in zip(plan.clips, target.clips, strict=True):
         if treated.treatment is Treatment.ENCODE:
-            made += encoded_bytes_max(target, treated.frame_count)
+            unknown = 0 if clip.facts.duration_ms else _UNKNOWN_GROWTH * clip.facts.size_bytes
+            made += max(encoded_bytes_max(target, treated.frame_count), unknown)
         else:
             copied += clip.facts.size_bytes
         if treated.treatment is Treatment.SOUND:
-            made += encoded_bytes_max(target, 0)
+            made += sound_bytes_max(target, treated.frame_count)
     return made, copied
 
 
@@ -47,6 +59,28 @@ def chunk_bytes(target: Target) -> int:
     return encoded_bytes_max(target, chunk_frames(target, sum(encoded)))
 
 
+def windows_bytes(plan: StitchPlan, target: Target) -> int:
+    """Give the bytes of what is rendered around fades, from above: all frames, since a clip may have one key frame."""
+    return encoded_bytes_max(target, sum(clip.frame_count for clip in target.clips)) if plan.has_fades else 0
+
+
 def largest_px(plan: StitchPlan) -> int:
     """Give the pixels of the largest clip's picture."""
     return max(clip.facts.width_px * clip.facts.height_px for clip in plan.clips)
+
+
+def _window_bytes(plan: StitchPlan, target: Target) -> int:
+    """Give the bytes of a window that is being rendered, from above: excerpts of two clips, and what comes of them."""
+    return 4 * max(
+        max(clip.facts.size_bytes, encoded_bytes_max(target, treated.frame_count))
+        for clip, treated in zip(plan.clips, target.clips, strict=True)
+    )
+
+
+def _finishing_bytes(plan: StitchPlan, target: Target, objects: Objects, film: int) -> int:
+    """Give what is there besides the film while it gets its sound: the film as it was, the sound alone, the music."""
+    if needs_sound_work(plan) is None:
+        return 0
+    music = objects.size_bytes(plan.music) if plan.music and objects.copy_bytes(plan.music, 1) else None
+    sound = sound_bytes_max(target, sum(clip.frame_count for clip in target.clips))
+    return film + 2 * sound + (music or 0)

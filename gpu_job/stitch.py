@@ -29,7 +29,7 @@ from gpu_job.leases import Holder
 from gpu_job.manifest import checkpoint_folder, forget
 from gpu_job.objects import Objects
 from gpu_job.reporter import HEARTBEAT_SECONDS, Reporter
-from gpu_job.room import disk_bytes
+from gpu_job.room import are_kept_here, disk_bytes
 from gpu_job.workspace import require_space, workspace
 from media.clip_file import ClipFile
 from media.film_tags import tags_of
@@ -188,8 +188,9 @@ class _Work:
     def _fades(self, encoding: Encoding, parts: list[FilmPart]) -> MadeFades:
         """Render what lies around the joins."""
         work = fade_work(self._plan, encoding.target, [part.clip for part in parts], self._folder)
-        require_space(self._folder, work.size_bytes_max, f"render {len(work.film.windows)} fades")
-        work.write_excerpts()
+        is_here = are_kept_here(self._plan, self._tools.objects)
+        room = work.room_bytes(encoding.shop.processes, are_kept_here=is_here)
+        require_space(self._folder, room, f"render {len(work.film.windows)} fades")
         done = encoding.shop.make(work.tasks(), self._part(_FETCHED, _ENCODED))
         shelf = Shelf(self._tools.objects, self._folder)
         return MadeFades(work, {name: PieceFile(piece, shelf) for name, piece in done.items()})

@@ -39,6 +39,8 @@ class EncodeTask:
     careful_args: Callable[[Path, str], list[str]] | None = None
     #: Frames that are decoded for nothing before the first one comes out, for those who wait for it.
     skipped_frames: int = 0
+    #: Called when it is made, or cannot be: throws away what `args` wrote for FFmpeg to read.
+    tidy: Callable[[], None] = lambda: None
 
 
 class ClipFailed(Exception):

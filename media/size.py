@@ -19,4 +19,9 @@ def encoded_bytes_max(target: Target, frame_count: int) -> int:
     picture = target.picture
     bits_per_pixel = _BITS_PER_PIXEL_AT_20 * 2 ** ((20 - target.quality.crf) / _CRF_STEPS_PER_HALF)
     pictures = picture.width_px * picture.height_px * frame_count * bits_per_pixel / 8
-    return int(pictures + frame_count / picture.frame_rate * _REST_BYTES_PER_SECOND)
+    return int(pictures) + sound_bytes_max(target, frame_count)
+
+
+def sound_bytes_max(target: Target, frame_count: int) -> int:
+    """Give the bytes that the sound of so many frames, and what their container adds, will hardly exceed."""
+    return int(frame_count / target.picture.frame_rate * _REST_BYTES_PER_SECOND)

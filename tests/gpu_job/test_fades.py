@@ -80,7 +80,6 @@ def make_film(tmp_path: Path, ffmpeg: FFmpeg) -> MakeFilm:
         kept = [clip.model_copy(update={"keep_ms": (keep_ms or {}).get(n)}) for n, clip in enumerate(plan.clips)]
         plan = plan.model_copy(update={"clips": kept})
         work = fade_work(plan, choose_target(plan), [ClipFile(clip) for clip in clips], tmp_path)
-        work.write_excerpts()
         made = {}
         for task in work.tasks():
             output = tmp_path / f"{task.name}.mp4"
