@@ -19,6 +19,7 @@ from events.errors import StitchFailed, Unavailable
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.encode import Encoding
+from gpu_job.fade_blame import made_windows
 from gpu_job.fades import MadeFades, fade_work
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.film import PieceFile, Shelf, parts_of
@@ -191,7 +192,7 @@ class _Work:
         is_here = are_kept_here(self._plan, self._tools.objects)
         room = work.room_bytes(encoding.shop.processes, are_kept_here=is_here)
         require_space(self._folder, room, f"render {len(work.film.windows)} fades")
-        done = encoding.shop.make(work.tasks(), self._part(_FETCHED, _ENCODED))
+        done = made_windows(work, encoding.shop, self._part(_FETCHED, _ENCODED))
         shelf = Shelf(self._tools.objects, self._folder)
         return MadeFades(work, {name: PieceFile(piece, shelf) for name, piece in done.items()})
 
