@@ -37,11 +37,16 @@ ENTRYPOINT ["python", "-m", "gpu_job", "--work", "/scratch"]
 
 FROM cpu AS gpu
 
-# Debian 12's FFmpeg is built with the headers of NVENC 11.1, which the driver of Cloud Run's L4 (535) has; one with the
-# headers of 13.0, as newer builds have, needs driver 570 and would always fall back to libx264.
+# The driver of Cloud Run's L4 (535) has NVENC 12.1. Debian 12 builds its FFmpeg with the headers of NVENC 11.1, which
+# any driver from 470.57 on takes; one that is built with those of 13.0 needs driver 570 and would always fall back to
+# libx264. Both versions are pinned: the build fails where Debian has others, instead of each film being slow.
+ARG FFMPEG_VERSION=7:5.1.*
+ARG NV_CODEC_HEADERS_VERSION=11.1.*
 USER root
+# The headers are in FFmpeg already; that they are to be had in this version shows which ones this Debian builds with.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ffmpeg \
+    && apt-get install --simulate "libffmpeg-nvenc-dev=$NV_CODEC_HEADERS_VERSION" \
+    && apt-get install --yes --no-install-recommends "ffmpeg=$FFMPEG_VERSION" \
     && rm -rf /var/lib/apt/lists/*
 USER longreel
 # Cloud Run puts the driver's libraries there; `video` is what NVENC belongs to.
