@@ -43,6 +43,7 @@ def _is_about(error: BadMedia, task: EncodeTask) -> bool:
 
 def _blame(work: FadeWork, window: Window, shop: Workshop) -> None:
     """Raise ClipFailed for the first clip of a window that cannot be decoded alone; do nothing where both can."""
+    work.write_excerpts(window)
     for span in (window.out, window.into):
         _try_alone(work, window, span, shop)
 
