@@ -17,6 +17,9 @@ class ClipFacts(WireModel):
     duration_ms: int = Field(ge=0)
     #: Video frames; None where the container does not say.
     frame_count: int | None = None
+    #: How many microseconds after its sound its picture begins, negative where the sound begins later; None for both at
+    #: once, and for a clip without sound.
+    picture_late_us: int | None = None
     #: As shown, after rotation.
     width_px: int = Field(ge=1)
     height_px: int = Field(ge=1)
@@ -59,6 +62,8 @@ class Join(WireModel):
     frozen_frames: int | None = Field(default=None, ge=0)
     #: How many of the clip's first frames show once more what the last frame before them showed.
     repeated_frames: int | None = Field(default=None, ge=0)
+    #: How many frames at the end of the clip before are left out, since this clip begins with the same picture.
+    dropped_frames: int | None = Field(default=None, ge=0)
     #: By how much the mean colour changes, in levels of 255.
     colour_jump: int | None = Field(default=None, ge=0, le=255)
     #: By how much the sound becomes louder, or quieter where negative, in hundredths of a decibel.

@@ -198,7 +198,7 @@ def _picture_edit_obstacles(movie: Movie) -> list[str]:
         found.append(f"its edit list hides the first {milliseconds(-movie.picture_start)} ms of its picture")
     elif movie.picture_start > START_TOLERANCE and movie.sound:
         found.append(f"its picture starts {milliseconds(movie.picture_start)} ms late")
-    hidden = Fraction(video.duration, video.timescale) - movie.picture_duration
+    hidden = Fraction(video.duration, video.timescale) - movie.picture_duration - max(Fraction(0), -movie.picture_start)
     # Players round the end of an edit to the clock of the movie, which is often no finer than a millisecond.
     if hidden > half + Fraction(1, movie.timescale):
         found.append(f"its edit list hides the last {milliseconds(hidden)} ms of its picture")
@@ -220,7 +220,7 @@ def _sound_obstacles(movie: Movie, sound: Track) -> list[str]:
         found.append(f"its sound packets are {milliseconds(packet)} ms long")
     if sound.entry_count > 1:
         found.append("its sound changes its coding on the way")
-    late = sound.pause(movie.timescale) - movie.picture_start
+    late = sound.pause(movie.timescale) - max(Fraction(0), movie.picture_start)
     if late > START_TOLERANCE:
         found.append(f"its sound starts {milliseconds(late)} ms late")
     longer = movie.sound_end - movie.picture_duration

@@ -33,6 +33,13 @@ DEMUXERS: Mapping[str, str] = {
     "asf": "asf",
 }
 
+#: Containers whose index counts the frames.
+EXACT_CONTAINERS = frozenset({"mp4", "mov"})
+
+#: Of these FFmpeg counts the time from the first of the streams that it uses: picture and sound, made apart, both begin
+#: at 0. Source: "Correcting start time of Input" in FFmpeg's `fftools/ffmpeg_demux.c`.
+_RESTARTING = frozenset({"mpegts", "mpeg", "flv"})
+
 #: Share of packets that may fail to decode before a clip counts as broken: one bad frame of a long take is
 #: hidden by the decoder, more is seen.
 BROKEN_MAX = Fraction(1, 50)
@@ -78,7 +85,7 @@ def chunk_args(
         BadMedia: the clip is of a kind that is not opened.
     """
     rate = target.picture.frame_rate
-    near = frames.start / rate - _SEEK_MARGIN_SECONDS
+    near = frames.start / rate + _picture_start(clip) - _SEEK_MARGIN_SECONDS
     is_sought = seek and near > 0
     # Frames keep their numbers: the times stay those of the file, and all that the decoder gives is looked at.
     start = ["-copyts", "-start_at_zero", "-noaccurate_seek", "-ss", f"{float(near):.3f}"] if is_sought else []
@@ -90,6 +97,9 @@ def chunk_args(
         square_pixels=clip.square_pixels,
         frames=frames,
         from_start=not is_sought,
+        starts_at=_picture_start(clip),
+        # The others tell their length roughly; how many frames they have is seen when they are read.
+        is_held=clip.facts.container in EXACT_CONTAINERS,
     )
     args = [*START_ARGS, *start, *_input_args(clip), "-map", "0:V:0", "-vf", graph]
     return [*args, *VIDEO_ENCODERS[encoder](target.picture, target.quality), *_mp4_args(output)]
@@ -107,9 +117,10 @@ def sound_args(clip: ClipEncode, target: Target, output: Path) -> list[str]:
         frame_count=clip.frame_count,
         frame_rate=target.picture.frame_rate,
         source_channels=clip.facts.channel_count if has_sound else target.sound.channel_count,
+        first_sample=round(_sound_ahead(clip) * target.sound.sample_rate_hz),
     )
     # What lies behind the planned end is not even read: a packet an hour late would be met by an hour of silence.
-    length = f"{float(clip.frame_count / target.picture.frame_rate) + _LATE_SECONDS:.3f}"
+    length = f"{float(clip.frame_count / target.picture.frame_rate + abs(_sound_ahead(clip))) + _LATE_SECONDS:.3f}"
     source = _input_args(clip, "-t", length) if has_sound else ["-f", "lavfi", "-i", silence_source(target.sound)]
     black = ["-f", "lavfi", "-i", "color=black:size=16x16:rate=1:duration=1"]
     args = [*START_ARGS, *source, *black, "-map", "1:v:0", "-c:v", "libx264", "-preset", "ultrafast", "-threads", "1"]
@@ -130,7 +141,8 @@ START_ARGS = (
 
 def count_args(clip: ClipEncode, frame_rate: Fraction) -> list[str]:
     """Give the arguments that only count a clip's frames at a rate, `frame_count` at most; nothing is written."""
-    picture = ["-map", "0:V:0", "-vf", f"{at_rate(frame_rate)},scale=16:16", "-frames:v", str(clip.frame_count)]
+    graph = f"{at_rate(frame_rate, _picture_start(clip))},scale=16:16"
+    picture = ["-map", "0:V:0", "-vf", graph, "-frames:v", str(clip.frame_count)]
     return [*START_ARGS, *_input_args(clip), *picture, "-f", "null", "-"]
 
 
@@ -155,6 +167,20 @@ def _input_args(clip: ClipEncode, *more: str) -> list[str]:
     # An MP4 may name other files as its data; FFmpeg must not follow them.
     references = ["-enable_drefs", "0", "-use_absolute_path", "0"] if demuxer == "mov" else []
     return [*INPUT_LIMITS, "-f", demuxer, *references, *more, "-i", file_url(clip.source)]
+
+
+def _picture_start(clip: ClipEncode) -> Fraction:
+    """Give at which second FFmpeg shows the first frame: it counts from what begins first, be it the sound."""
+    if clip.facts.container in _RESTARTING:
+        return Fraction(0)
+    return Fraction(max(0, clip.facts.picture_late_us or 0), 1_000_000)
+
+
+def _sound_ahead(clip: ClipEncode) -> Fraction:
+    """Give how many seconds of what FFmpeg gives of the sound lie before the first frame; negative for too few."""
+    if clip.facts.container in _RESTARTING:
+        return Fraction(clip.facts.picture_late_us or 0, 1_000_000)
+    return _picture_start(clip)
 
 
 def _mp4_args(output: Path) -> list[str]:

@@ -15,6 +15,10 @@ from media.treatment import Colour, Picture, SoundFormat
 #: clip that breaks off, which the caller must hear of.
 HELD_MAX = Fraction(1, 10)
 
+#: Gaps in the times of sound from here on are filled with silence; what is shorter is only a clock that trembles.
+#: FFmpeg's own 100 ms are seen on lips (ITU-R BT.1359: from 45 ms on).
+_GAP_MIN = Fraction(1, 25)
+
 #: FFmpeg's `scale` names of H.273 matrix coefficients (table 4).
 _MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 
@@ -34,6 +38,8 @@ def video_filter(
     square_pixels: bool = True,
     frames: range,
     from_start: bool = True,
+    starts_at: Fraction = Fraction(0),
+    is_held: bool = True,
 ) -> str:
     """Give the `-vf` text that makes the film's picture of a clip's: rate, shape, size, colours, format.
 
@@ -47,10 +53,12 @@ def video_filter(
             broken time stamps would be filled with frames without end.
         from_start: whether the clip is decoded from its start; else its first frame is no reason to fill what is
             before it.
+        starts_at: at which second its first frame comes, which is where the film begins to show it.
+        is_held: whether the last frame is shown on, for `HELD_MAX`, where the clip ends before `frames` do.
     """
     steps = [
-        at_rate(picture.frame_rate) if from_start else f"fps=fps={picture.frame_rate}",
-        f"tpad=stop_mode=clone:stop_duration={_seconds(HELD_MAX)}",
+        at_rate(picture.frame_rate, starts_at, from_start=from_start),
+        *([f"tpad=stop_mode=clone:stop_duration={_seconds(HELD_MAX)}"] if is_held else []),
         # A filter and no `-frames:v`; behind `fps` a time stamp is the number of a frame.
         f"trim=start_pts={frames.start}:end_pts={frames.stop},setpts=PTS-STARTPTS",
     ]
@@ -64,12 +72,23 @@ def video_filter(
     return ",".join(steps)
 
 
-def at_rate(frame_rate: Fraction) -> str:
-    """Give the filter that shows a frame at every tick of a rate from 0 on, repeating or leaving out as needed."""
-    return f"fps=fps={frame_rate}:start_time=0"
+def at_rate(frame_rate: Fraction, starts_at: Fraction = Fraction(0), *, from_start: bool = True) -> str:
+    """Give the filters that show a frame at every tick of a rate from a second on, repeating or leaving out as needed.
+
+    A frame is shown from the tick that is nearest to its time; of several the last one.
+    """
+    moved = f"setpts=PTS-{float(starts_at):.6f}/TB," if starts_at else ""
+    return f"{moved}fps=fps={frame_rate}{':start_time=0' if from_start else ''}"
 
 
-def audio_filter(sound: SoundFormat, *, frame_count: int, frame_rate: Fraction, source_channels: int | None) -> str:
+def audio_filter(
+    sound: SoundFormat,
+    *,
+    frame_count: int,
+    frame_rate: Fraction,
+    source_channels: int | None,
+    first_sample: int = 0,
+) -> str:
     """Give the `-af` text that makes exactly as much sound as picture: gaps filled, the end cut or silent.
 
     Args:
@@ -77,9 +96,14 @@ def audio_filter(sound: SoundFormat, *, frame_count: int, frame_rate: Fraction, 
         frame_count: how many frames the picture has.
         frame_rate: how many of them in a second.
         source_channels: of the clip; None where unknown.
+        first_sample: which of the samples that come in is heard with the first frame; negative for silence before them.
     """
     samples = round(frame_count * sound.sample_rate_hz / frame_rate)
-    steps = [f"aresample={sound.sample_rate_hz}:async=1:first_pts=0"]
+    steps = [f"aresample={sound.sample_rate_hz}:async=1:min_hard_comp={_seconds(_GAP_MIN)}:first_pts=0"]
+    if first_sample > 0:
+        steps.append(f"atrim=start_sample={first_sample},asetpts=PTS-STARTPTS")
+    elif first_sample < 0:
+        steps.append(f"adelay=delays={-first_sample}S:all=1")
     if source_channels == 1 and sound.channel_count == 2:
         # FFmpeg's own mixing makes mono 3 dB quieter on its way to stereo.
         steps.append("pan=stereo|c0=c0|c1=c0")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import accumulate
+from math import ceil
+from operator import add
 
 from events.clip import ClipFacts
 from events.errors import BadMedia
@@ -10,7 +13,7 @@ from media.conform import conform, milliseconds, obstacles, ratio
 from media.container import MOV, MP4, SNIFF_BYTES, Container, sniff
 from media.ffmpeg_limits import PICTURE_PX_MAX
 from media.fragments import refuse_hostile_fragments
-from media.movie import Movie
+from media.movie import Movie, expand
 from media.mp4_index import read_movie
 from media.reader import ByteReader, WindowedReader
 from media.sample_entry import SoundEntry, VideoEntry
@@ -75,7 +78,8 @@ def movie_facts(movie: Movie) -> ClipFacts:
         container=movie.container,
         size_bytes=movie.size_bytes,
         duration_ms=milliseconds(movie.picture_duration),
-        frame_count=movie.video.sample_count,
+        frame_count=_shown_frame_count(movie),
+        picture_late_us=_picture_late_us(movie),
         width_px=width,
         height_px=height,
         frame_rate=ratio(1 / movie.frame_interval) if movie.frame_interval else None,
@@ -86,6 +90,30 @@ def movie_facts(movie: Movie) -> ClipFacts:
         conform=properties,
         obstacles=obstacles(movie),
     )
+
+
+def _shown_frame_count(movie: Movie) -> int:
+    """Give how many frames are shown, at the clip's own rate; an edit list may hide some."""
+    count, interval = movie.video.sample_count, movie.frame_interval
+    if interval is None:
+        return count
+    # Players round the end of an edit to the clock of the movie: half a frame is a whole one.
+    shown = ceil((movie.picture_duration - Fraction(1, movie.timescale)) / interval - Fraction(1, 2))
+    return min(count, max(1, shown))
+
+
+def _picture_late_us(movie: Movie) -> int | None:
+    """Give how much later than its sound a picture starts as FFmpeg shows it: with the first frame that is not cut."""
+    video = movie.video
+    if movie.sound is None:
+        return None
+    late = movie.picture_start
+    if late < 0:
+        starts = accumulate(expand(video.durations), initial=0)
+        shown = map(add, starts, expand(video.compositions)) if video.compositions else starts
+        first = min((time for time in shown if time >= video.media_start), default=video.media_start)
+        late = video.pause(movie.timescale) + Fraction(first - video.media_start, video.timescale)
+    return round((late - movie.sound.pause(movie.timescale)) * 1_000_000) or None
 
 
 def _refuse_what_is_no_video(container: Container, name: str) -> None:

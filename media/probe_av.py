@@ -23,6 +23,7 @@ from media.ffmpeg_limits import PICTURE_PX_MAX, STREAMS_MAX
 from media.reader import ByteReader
 
 if TYPE_CHECKING:
+    from av import AudioStream, VideoStream
     from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
 
@@ -153,6 +154,7 @@ def _facts(opened: InputContainer, size_bytes: int, container: Container) -> Cli
         size_bytes=size_bytes,
         duration_ms=max(0, milliseconds(_duration(opened))),
         frame_count=video.frames or None,
+        picture_late_us=_picture_late_us(video, sound),
         width_px=video.width,
         height_px=video.height,
         frame_rate=ratio(video.average_rate) if video.average_rate else None,
@@ -167,12 +169,20 @@ def _facts(opened: InputContainer, size_bytes: int, container: Container) -> Cli
     )
 
 
+def _picture_late_us(video: VideoStream, sound: AudioStream | None) -> int | None:
+    if sound is None or video.start_time is None or sound.start_time is None:
+        return None
+    starts = [Fraction(stream.start_time or 0) * (stream.time_base or 0) for stream in (video, sound)]
+    return round((starts[0] - starts[1]) * 1_000_000) or None
+
+
 def _duration(opened: InputContainer) -> Fraction:
-    """Give the length in seconds: of the picture, else of the whole, else 0."""
+    """Give the length in seconds: of the picture, else of the whole from the picture's start on, else 0."""
     video = opened.streams.video[0]
     if video.duration and video.time_base:
         return video.duration * video.time_base
-    return Fraction(opened.duration or 0, av.time_base)
+    late = Fraction(video.start_time or 0) * (video.time_base or 0) - Fraction(opened.start_time or 0, av.time_base)
+    return max(Fraction(0), Fraction(opened.duration or 0, av.time_base) - max(Fraction(0), late))
 
 
 def glance_at_sound(
