@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking
-from adapters.genai_outcomes import failed, not_taken, not_told, nothing_came
+from adapters.genai_order import asked_of, ordering
+from adapters.genai_outcomes import failed, not_told, nothing_came
 from adapters.omni_answer import Answer, read_answer
 from events.errors import RenderFailed, Unavailable
 from events.requests import PromptSpec, Settings
-from pipeline.models import model_of, quote
+from pipeline.models import quote
 from pipeline.work_ports import Gone, Quote, RenderOrder, Running, Started, Stopped
 
 #: The only location that has Omni. Source: promptfoo pull request 10151, July 2026.
@@ -63,13 +64,9 @@ class OmniGenerator:
             Unavailable: it may have been bought.
         """
         model = order.settings.model or self.default_model
-        doing = f"order segment {order.segment_index} of {order.job_id} from {model}"
         body = _request(order, model)
-        try:
-            with asking(doing):
-                answer = read_answer(self._client.request("post", "interactions", body))
-        except Refused as exc:
-            raise not_taken(exc, doing, model, "omni") from exc
+        with ordering(order, model, "omni") as doing:
+            answer = read_answer(self._client.request("post", "interactions", body))
         if answer.status == "failed" and isinstance(outcome := self._outcome(answer), Stopped):
             raise RenderFailed(f"{doing}: {outcome.message}", code=outcome.code, retryable=outcome.retryable)
         if not answer.interaction_id:
@@ -137,28 +134,25 @@ class OmniGenerator:
 
 
 def _request(order: RenderOrder, name: str) -> dict[str, Any]:
-    scene, model = order.spec.scene, model_of(name)
-    assert scene is not None, "api.check lets only prompts through to this generator"
-    assert model is not None, "api.check lets only models of this generator through"
-    asked_ms = model.asked_duration_ms(scene.duration_ms)
-    assert asked_ms is not None, "api.check lets only lengths through that the model makes"
-    content: Any = scene.prompt
-    if start := order.start_image or scene.start_image:
-        image = {"type": "image", "uri": start, "mime_type": model.start_image_type(start)}
-        content = [image, {"type": "text", "text": scene.prompt}]
+    asked = asked_of(order, name)
+    content: Any = asked.scene.prompt
+    if asked.start:
+        uri, mime_type = asked.start
+        image = {"type": "image", "uri": uri, "mime_type": mime_type}
+        content = [image, {"type": "text", "text": asked.scene.prompt}]
     return {
         "model": name,
         "input": content,
         # In the background the service answers at once and goes on by itself.
         "background": True,
-        "generation_config": {"video_config": {"task": "image_to_video" if start else "text_to_video"}},
+        "generation_config": {"video_config": {"task": "image_to_video" if asked.start else "text_to_video"}},
         "response_format": {
             "type": "video",
             "delivery": "uri",
             "gcs_uri": order.output_prefix,
-            "duration": f"{asked_ms // 1000}s",
+            "duration": f"{asked.seconds}s",
             "aspect_ratio": str(order.settings.aspect_ratio),
             "resolution": str(order.settings.resolution),
         },
-        "labels": {"longreel_job": order.job_id, "longreel_segment": str(order.segment_index)},
+        "labels": asked.labels,
     }

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from adapters.genai_client import CALL_TIMEOUT_MS, GenaiClient, Refused, asking
-from adapters.genai_outcomes import failed, filtered, not_taken, not_told, nothing_came
+from adapters.genai_order import asked_of, ordering
+from adapters.genai_outcomes import failed, filtered, not_told, nothing_came
 from events.errors import Unavailable
 from events.requests import PromptSpec, Settings
-from pipeline.models import model_of, quote
+from pipeline.models import quote
 from pipeline.work_ports import Gone, Quote, RenderOrder, Running, Started, Stopped
 
 if TYPE_CHECKING:
@@ -53,13 +54,9 @@ class VeoGenerator:
             Unavailable: it may have been bought.
         """
         model = order.settings.model or self.default_model
-        doing = f"order segment {order.segment_index} of {order.job_id} from {model}"
         source, config = _request(order, model)
-        try:
-            with asking(doing):
-                answer = self._client.get().models.generate_videos(model=model, source=source, config=config)
-        except Refused as exc:
-            raise not_taken(exc, doing, model, "veo") from exc
+        with ordering(order, model, "veo") as doing:
+            answer = self._client.get().models.generate_videos(model=model, source=source, config=config)
         if not answer.name:
             # It was accepted, so it may be under way, and nobody can be asked about it: only its clip will tell.
             raise Unavailable(f"{doing}: it was accepted, but the answer names no operation")
@@ -94,26 +91,21 @@ class VeoGenerator:
 def _request(order: RenderOrder, name: str) -> tuple[GenerateVideosSource, GenerateVideosConfig]:
     from google.genai.types import GenerateVideosConfig, GenerateVideosSource, Image
 
-    scene, model = order.spec.scene, model_of(name)
-    assert scene is not None, "api.check lets only prompts through to this generator"
-    assert model is not None, "api.check lets only models of this generator through"
-    asked_ms = model.asked_duration_ms(scene.duration_ms)
-    assert asked_ms is not None, "api.check lets only lengths through that the model makes"
-    start = order.start_image or scene.start_image
-    image = Image(gcs_uri=start, mime_type=model.start_image_type(start)) if start else None
+    asked = asked_of(order, name)
+    image = Image(gcs_uri=asked.start[0], mime_type=asked.start[1]) if asked.start else None
     config = GenerateVideosConfig(
         number_of_videos=1,
         output_gcs_uri=order.output_prefix,
-        duration_seconds=asked_ms // 1000,
+        duration_seconds=asked.seconds,
         aspect_ratio=order.settings.aspect_ratio,
         resolution=order.settings.resolution,
         # The prices are those with sound.
         generate_audio=True,
-        negative_prompt=scene.negative_prompt or None,
-        seed=scene.seed,
-        labels={"longreel_job": order.job_id, "longreel_segment": str(order.segment_index)},
+        negative_prompt=asked.scene.negative_prompt or None,
+        seed=asked.scene.seed,
+        labels=asked.labels,
     )
-    return GenerateVideosSource(prompt=scene.prompt, image=image), config
+    return GenerateVideosSource(prompt=asked.scene.prompt, image=image), config
 
 
 def _outcome(answer: GenerateVideosOperation) -> Running | Stopped | Gone:
