@@ -19,7 +19,9 @@ TOO_SMALL = frozenset({OutOfMemory.code, DiskFull.code})
 #: Code of a stitch that was stopped because its time was up, and of one that was stopped from outside.
 TIME_LIMIT, STOPPED = "time_limit", "program_stopped"
 #: Codes of a stitch that was cut off rather than failed: what it had done by then is kept, and the next try goes on.
-INTERRUPTED = frozenset({TIME_LIMIT, STOPPED, OutOfMemory.code, "execution_failed", "stitch_program_died"})
+INTERRUPTED = frozenset(
+    {TIME_LIMIT, STOPPED, OutOfMemory.code, "execution_failed", "execution_hangs", "stitch_program_died"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,11 @@ def with_waste(segment: Segment, code: str) -> Segment:
 def without_waste(segment: Segment, attempt: int) -> Segment:
     """Take back what was counted as wasted when the clip of an attempt that was given up is there after all.
 
-    Whether that attempt was counted is not kept; one that brings its clip late was given up as lost, which is.
+    Where a later attempt is on its way, nothing is taken back: two were bought, and one of them is for nothing.
     """
-    given_up = attempt < segment.attempt or segment.state not in _BEING_MADE
-    if not given_up or segment.wasted_micro_usd < segment.price_micro_usd:
+    # What was called off half-way has no error: it was no failure.
+    is_under_way = segment.state in _BEING_MADE or (segment.state is SegmentState.CANCELLED and segment.error is None)
+    was_counted = attempt < segment.attempt or (segment.error is not None and segment.error.code in _BILLED)
+    if is_under_way or not was_counted or segment.wasted_micro_usd < segment.price_micro_usd:
         return segment
     return replace(segment, wasted_micro_usd=segment.wasted_micro_usd - segment.price_micro_usd)

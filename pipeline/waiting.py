@@ -19,11 +19,12 @@ def took_too_long(segment: Segment, now: datetime) -> bool:
 
 
 def may_land_until(segment: Segment, now: datetime) -> datetime | None:
-    """Give until when the clip of a nameless order may land; None when its time is over, or its work has a name.
+    """Give until when the clip of an order may land of which nobody knows anything; None when its time is over.
 
-    Whoever submitted it died before the operation was recorded: nobody can be asked, but it may have been bought.
+    Whoever submitted it died before the operation was recorded, so nobody can be asked; or the generator was asked, and
+    does not know its own operation. In both cases it may have been bought.
     """
-    if segment.operation is not None or segment.claimed_at is None:
+    if segment.claimed_at is None:
         return None
     until = segment.claimed_at + limits.GENERATION_PATIENCE
     return until if until > now else None

@@ -32,9 +32,12 @@ class Trap:
     #: Every line that was passed.
     passed: list[str] = field(default_factory=list)
     sprung: bool = False
+    #: Called at every line.
+    on_line: Callable[[str], object] = lambda _name: None
 
     def line(self, name: str) -> None:
         self.passed.append(name)
+        self.on_line(name)
         if not self.sprung and (name == self.name or len(self.passed) == self.number):
             self.sprung = True
             raise Crash(name)

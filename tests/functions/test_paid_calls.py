@@ -178,6 +178,22 @@ def test_an_order_without_an_answer_is_not_given_again_before_its_clip_could_hav
     assert world.segment(job_id, 0).attempt == (1 if taken else 2)
 
 
+def test_a_process_that_stood_still_after_its_claim_buys_nothing(any_world: World) -> None:
+    """Found by simulation: others take a claim for lost when its lease is over, and buy in its place."""
+    world = any_world
+    job_id = world.create_paid(1)
+    world.deliver_next(Topic.REQUESTED)
+    world.trap.on_line = lambda name: name == "after commit" and world.pass_time(limits.CLAIM_LEASE)
+    world.deliver_next(Topic.SEGMENT_REQUESTED)
+    world.trap.on_line = lambda _name: None
+    assert (world.segment(job_id, 0).state, world.paid.bought) == ("claimed", [])
+
+    world.paid.lands_at_once = True
+    world.settle(job_id)
+    assert world.job(job_id).state == "completed"
+    assert world.paid.times_bought(job_id, 0) == 1
+
+
 def test_a_free_order_without_an_answer_is_given_again_soon(any_world: World) -> None:
     world = any_world
     world.paid.resubmittable = True

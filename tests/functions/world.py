@@ -181,6 +181,10 @@ class World:
             else:
                 self.deliver(message)
 
+    def pass_time(self, wait: timedelta) -> None:
+        """Let time pass, and nothing else happen."""
+        self.clock.at += wait
+
     def sweep(self, after: timedelta = timedelta(0)) -> int:
         """Let time pass, then look at what is overdue."""
         self.clock.at += after

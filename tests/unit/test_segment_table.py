@@ -12,7 +12,7 @@ from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.decide import Decision
-from pipeline.records import JobState, Segment, SegmentState
+from pipeline.records import Failure, JobState, Segment, SegmentState
 from pipeline.segment import TABLE
 from pipeline.table import Ignore, Move
 from tests.unit.documents import (
@@ -175,12 +175,60 @@ def test_a_lost_order_is_not_given_again_for_ever() -> None:
 
 
 def test_a_lost_order_that_was_paid_for_costs_a_counted_try() -> None:
-    decided = answer(a_job(), a_segment(S.GENERATING), facts.GenerationUnknown(0, 1, resubmittable=False))
+    segment = a_segment(S.GENERATING, claimed_at=NOW - limits.GENERATION_PATIENCE)
+    decided = answer(a_job(), segment, facts.GenerationUnknown(0, 1, resubmittable=False))
 
     assert decided.segment is not None
     assert (decided.segment.state, decided.segment.tries) == (S.PENDING, 1)
     assert decided.segment.error is not None
     assert decided.segment.error.code == "attempt_lost"
+
+
+def test_an_order_that_its_generator_forgot_is_not_given_up_while_its_clip_may_land() -> None:
+    """Found by simulation: a process died right after its order was recorded, and the second order came 3 s later."""
+    segment = a_segment(S.GENERATING, claimed_at=NOW)
+    decided = answer(a_job(), segment, facts.GenerationUnknown(0, 1, resubmittable=False))
+
+    assert decided.segment is not None
+    assert (decided.segment.state, decided.segment.wake_at) == (S.GENERATING, NOW + limits.GENERATION_PATIENCE)
+    assert decided.commands == ()
+
+
+def test_what_is_called_off_half_way_is_no_failure() -> None:
+    failed_before = a_segment(S.GENERATING, attempt=2, error=Failure("bad_media", "no video", 0))
+
+    closed = answer(a_job(J.CANCELLED), failed_before, facts.SegmentClosed(0)).segment
+
+    assert closed is not None
+    assert (closed.state, closed.error) == (S.CANCELLED, None)
+
+
+PRICE = 400_000
+
+
+@pytest.mark.parametrize(
+    ("state", "attempt", "error", "landed", "wasted"),
+    [
+        pytest.param(S.PENDING, 1, "attempt_lost", 1, 0, id="an attempt that was given up brings its clip after all"),
+        pytest.param(S.FAILED, 3, "attempt_lost", 1, 0, id="an early attempt does, when all are given up"),
+        pytest.param(S.GENERATING, 2, "attempt_lost", 1, PRICE, id="while another one was bought in its place"),
+        pytest.param(S.CLAIMED, 2, "bad_media", 2, PRICE, id="the clip of the latest attempt follows a broken one"),
+        pytest.param(S.CANCELLED, 2, None, 2, PRICE, id="it was called off, and lands all the same"),
+        pytest.param(S.PENDING, 2, "quota_exhausted", 2, PRICE, id="its failure was not counted"),
+    ],
+)
+def test_waste_is_taken_back_only_for_an_attempt_that_was_counted_as_wasted(
+    state: S, attempt: int, error: str | None, landed: int, wasted: int
+) -> None:
+    """Found by simulation: films whose clips had been billed twice said that they had cost half."""
+    failure = Failure(error, "it said", 0) if error else None
+    segment = a_segment(state, attempt=attempt, error=failure, price_micro_usd=PRICE, wasted_micro_usd=PRICE)
+    job = a_job({S.CANCELLED: J.CANCELLED, S.FAILED: J.FAILED}.get(state, J.GENERATING))
+
+    done = answer(job, segment, facts.SegmentDone(0, landed, clip_of(0, landed))).segment
+
+    assert done is not None
+    assert (done.state, done.wasted_micro_usd) == (S.DONE, wasted)
 
 
 def test_a_used_up_quota_is_no_try() -> None:

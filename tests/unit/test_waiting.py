@@ -28,13 +28,13 @@ def test_an_attempt_took_too_long_after_its_longest_time(late: timedelta, too_lo
     assert not took_too_long(a_segment(), NOW), "nobody has claimed it"
 
 
-def test_a_nameless_order_may_bring_a_clip_until_patience_ends() -> None:
+def test_an_order_of_which_nobody_knows_may_bring_a_clip_until_patience_ends() -> None:
     segment = a_segment(S.CLAIMED, claimed_at=NOW)
     end = NOW + limits.GENERATION_PATIENCE
 
     assert may_land_until(segment, end - MOMENT) == end
     assert may_land_until(segment, end) is None
-    assert may_land_until(a_segment(S.GENERATING, claimed_at=NOW), NOW) is None, "its work has a name: ask"
+    assert may_land_until(a_segment(S.GENERATING, claimed_at=NOW), NOW) == end, "its name is not known there"
     assert may_land_until(a_segment(), NOW) is None, "nobody has claimed it"
 
 

@@ -1,0 +1,1 @@
+"""The real handlers and tables through thousands of seeded histories on a virtual clock; see docs/testing.md."""
