@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import unquote, urlsplit
+
+from tests.web.files_server import FilesHandler, FilesServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -144,67 +143,29 @@ class Cinema:
         return self._in_thread(lambda: page.evaluate(f"([urls, rest]) => {call}", [urls, rest]))
 
 
-class _FilmServer:
+class _FilmServer(FilesServer):
     """Serves the page and films until it is left."""
 
     def __init__(self) -> None:
-        self._files = {"/": _PAGE}
-        handler = type("Handler", (_Handler,), {"files": self._files})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Give `http://127.0.0.1:port`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(_Handler, {"/": _PAGE})
 
     def add(self, film: Path) -> str:
         """Give the address at which a film is served from now on."""
-        path = f"/{len(self._files)}/{film.name}"
-        self._files[path] = film
+        path = f"/{len(self.files)}/{film.name}"
+        self.files[path] = film
         return f"{self.url}{path}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    files: dict[str, Path]
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def do_GET(self) -> None:
-        path = self.files.get(unquote(urlsplit(self.path).path))
-        if path is None:
-            self.send_response(HTTPStatus.NO_CONTENT)
-            self.end_headers()
-            return
+class _Handler(FilesHandler):
+    def serve(self, path: Path) -> None:
         data = path.read_bytes()
+        kind = "text/html; charset=utf-8" if path == _PAGE else "video/mp4"
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        start = int(asked[1]) if asked else 0
-        end = min(int(asked[2]) + 1 if asked and asked[2] else len(data), len(data))
-        self.send_response(HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK)
-        if asked:
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Type", "text/html; charset=utf-8" if path == _PAGE else "video/mp4")
-        self.send_header("Content-Length", str(end - start))
-        self.end_headers()
-        try:
-            self.wfile.write(data[start:end])
-        except (BrokenPipeError, ConnectionResetError):
-            # A browser that jumps lets go of what it was reading.
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Keep quiet."""
+        if asked is None:
+            self.answer(HTTPStatus.OK, data, kind, Accept_Ranges="bytes")
+            return
+        start, end = int(asked[1]), min(int(asked[2]) + 1 if asked[2] else len(data), len(data))
+        content_range = f"bytes {start}-{end - 1}/{len(data)}"
+        self.answer(
+            HTTPStatus.PARTIAL_CONTENT, data[start:end], kind, Accept_Ranges="bytes", Content_Range=content_range
+        )
