@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cloud import emulators
+
+if TYPE_CHECKING:
+    from google.cloud.storage.client import Client
+
+    from tests.cloud.servers.storage import StorageServer
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +46,22 @@ def pubsub_emulator(needs_emulators: None, monkeypatch: pytest.MonkeyPatch) -> s
 def project_id() -> str:
     """Give the id of a Google Cloud project that no other test has."""
     return emulators.fresh_project()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[StorageServer]:
+    """Give a server of Cloud Storage, where a module has none of its own; Google's clients made in a test go there."""
+    from tests.contract.cloud_object_rigs import storage_server
+
+    with storage_server(tmp_path) as it:
+        yield it
+
+
+@pytest.fixture
+def client(server: StorageServer) -> Iterator[Client]:
+    """Give a client of Cloud Storage, as the product makes it."""
+    from adapters.gcs_client import storage_client
+
+    it = storage_client("demo-longreel")
+    yield it
+    it.close()

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.gcs import CHUNK_SIZE_BYTES, CloudObjectStore
-from adapters.gcs_client import storage_client
 from events.errors import (
     BadMessage,
     LimitExceeded,
@@ -32,25 +31,12 @@ from events.errors import (
     Unavailable,
 )
 from tests.cloud.servers.storage import StorageServer
-from tests.contract.cloud_object_rigs import BUCKET, storage_server
+from tests.contract.cloud_object_rigs import BUCKET
 
 CLIP = f"gs://{BUCKET}/clip.mp4"
 FILM = f"gs://{BUCKET}/film.mp4"
 #: How long the stores of these tests repeat a call.
 PATIENCE_SECONDS = 5.0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[StorageServer]:
-    with storage_server(tmp_path) as it:
-        yield it
-
-
-@pytest.fixture
-def client(server: StorageServer) -> Iterator[Client]:
-    it = storage_client("demo-longreel")
-    yield it
-    it.close()
 
 
 @pytest.fixture

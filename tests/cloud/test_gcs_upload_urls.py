@@ -26,24 +26,11 @@ from events.errors import BadMessage, InvalidRequest, NotAllowed, Unavailable
 from pipeline.upload_port import SignedUpload, Uploads
 from tests.cloud.servers.http import Answer, LoopbackServer, Request
 from tests.cloud.servers.storage import StorageServer
-from tests.contract.cloud_object_rigs import BUCKET, storage_server
+from tests.contract.cloud_object_rigs import BUCKET
 
 SECONDS = 30
 NAME = "users/u1/uploads/abc/höhle 1.mp4"
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[StorageServer]:
-    with storage_server(tmp_path) as it:
-        yield it
-
-
-@pytest.fixture
-def client(server: StorageServer) -> Iterator[Client]:
-    it = storage_client("demo-longreel")
-    yield it
-    it.close()
 
 
 @pytest.fixture

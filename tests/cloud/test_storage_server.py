@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,30 +27,16 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.gcs_client import storage_client
 from adapters.gcs_upload_urls import by_throwaway_key
 from tests.cloud.servers.http import Answer, LoopbackServer, Request
 from tests.cloud.servers.storage import ANY_PAGE, StorageServer
 from tests.cloud.servers.storage_content import Content
 from tests.cloud.servers.storage_listing import glob_pattern, listing
 from tests.cloud.servers.storage_objects import StoredObject
-from tests.contract.cloud_object_rigs import BUCKET, storage_server
+from tests.contract.cloud_object_rigs import BUCKET
 
 SECONDS = 30
 SOON = DEFAULT_RETRY.with_delay(initial=0.01, maximum=0.05).with_timeout(10)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[StorageServer]:
-    with storage_server(tmp_path) as it:
-        yield it
-
-
-@pytest.fixture
-def client(server: StorageServer) -> Iterator[Client]:
-    it = storage_client("demo-longreel")
-    yield it
-    it.close()
 
 
 @pytest.fixture
