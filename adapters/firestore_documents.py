@@ -93,11 +93,11 @@ def read_job(fields: Fields) -> Job:
         done_count=fields.integer("doneCount"),
         skipped_count=fields.integer("skippedCount"),
         resume_count=fields.integer("resumeCount"),
-        error=_read_failure(fields.part_or_none("error")),
-        stitch_error=_read_failure(fields.part_or_none("stitchError")),
+        error=fields.made_or_none("error", _read_failure),
+        stitch_error=fields.made_or_none("stitchError", _read_failure),
         warnings=fields.texts("warnings"),
-        route=_read_route(fields.part_or_none("route")),
-        film=_read_film(fields.part_or_none("film")),
+        route=fields.made_or_none("route", _read_route),
+        film=fields.made_or_none("film", _read_film),
         stitch=_read_work(fields.part("stitch")),
         cost=_read_cost(fields.part("cost")),
         last_frame=fields.text_or_none("lastFrame"),
@@ -151,8 +151,8 @@ def read_segment(fields: Fields) -> Segment:
         operation=fields.text_or_none("operation"),
         not_before=fields.instant_or_none("notBefore"),
         waiting_quota=fields.flag("waitingQuota"),
-        clip=None if fields.part_or_none("clip") is None else fields.model("clip", Clip),
-        error=_read_failure(fields.part_or_none("error")),
+        clip=fields.model_or_none("clip", Clip),
+        error=fields.made_or_none("error", _read_failure),
         price_micro_usd=fields.integer("priceMicroUsd"),
         wasted_micro_usd=fields.integer("wastedMicroUsd"),
         wake_at=fields.instant_or_none("wakeAt"),
@@ -169,9 +169,7 @@ def _failure_map(failure: Failure | None) -> Document | None:
     return {"code": failure.code, "message": failure.message, "segment": failure.segment_index}
 
 
-def _read_failure(fields: Fields | None) -> Failure | None:
-    if fields is None:
-        return None
+def _read_failure(fields: Fields) -> Failure:
     return Failure(fields.text("code"), fields.text("message"), fields.integer_or_none("segment"))
 
 
@@ -183,9 +181,7 @@ def _route_map(route: Route | None) -> Document | None:
     return words | _money("price", route.price_micro_usd) | lists
 
 
-def _read_route(fields: Fields | None) -> Route | None:
-    if fields is None:
-        return None
+def _read_route(fields: Fields) -> Route:
     return Route(
         stitcher=fields.text("stitcher"),
         reason=fields.text("reason"),
@@ -199,9 +195,7 @@ def _film_map(film: Film | None) -> Document | None:
     return {"uri": film.uri, "generation": film.generation, "report": map_of(film.report)} if film else None
 
 
-def _read_film(fields: Fields | None) -> Film | None:
-    if fields is None:
-        return None
+def _read_film(fields: Fields) -> Film:
     return Film(fields.text("uri"), fields.integer("generation"), fields.model("report", StitchReport))
 
 

@@ -42,7 +42,7 @@ class Fields:
 
     def text_or_none(self, name: str) -> str | None:
         """Give a string, or None where there is none."""
-        return None if self._values.get(name) is None else self.text(name)
+        return self._or_none(name, self.text)
 
     def integer(self, name: str) -> int:
         """Give an integer."""
@@ -52,7 +52,7 @@ class Fields:
 
     def integer_or_none(self, name: str) -> int | None:
         """Give an integer, or None where there is none."""
-        return None if self._values.get(name) is None else self.integer(name)
+        return self._or_none(name, self.integer)
 
     def flag(self, name: str) -> bool:
         """Give a boolean."""
@@ -70,7 +70,7 @@ class Fields:
 
     def instant_or_none(self, name: str) -> datetime | None:
         """Give a timestamp, aware, UTC, or None where there is none."""
-        return None if self._values.get(name) is None else self.instant(name)
+        return self._or_none(name, self.instant)
 
     def choice(self, name: str, of: type[E]) -> E:
         """Give the member of an enum that is named by its value."""
@@ -87,9 +87,13 @@ class Fields:
         """Give the fields of a map."""
         return Fields(self._path, self._take(name, dict, "a map"), f"{self._within}{name}.")
 
-    def part_or_none(self, name: str) -> Fields | None:
-        """Give the fields of a map, or None where there is none."""
-        return None if self._values.get(name) is None else self.part(name)
+    def made_or_none(self, name: str, make: Callable[[Fields], T]) -> T | None:
+        """Give what is made of the fields of a map, or None where there is none."""
+        return self._or_none(name, lambda name: make(self.part(name)))
+
+    def model_or_none(self, name: str, of: type[M]) -> M | None:
+        """Give a value of the wire, or None where there is none."""
+        return self._or_none(name, lambda name: self.model(name, of))
 
     def parts(self, name: str) -> list[Fields]:
         """Give the fields of each map of an array."""
@@ -114,6 +118,9 @@ class Fields:
         if not isinstance(value, kind):
             raise self._wrong(name, wanted)
         return value
+
+    def _or_none(self, name: str, read: Callable[[str], T]) -> T | None:
+        return None if self._values.get(name) is None else read(name)
 
     def _array(self, name: str, of: type[T], wanted: str) -> list[T]:
         values = self._take(name, list, wanted)
