@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from events.clip import Clip
 from events.errors import InvalidRequest, NotFound
-from events.names import parse_uri
 from events.requests import PromptSpec, Settings
 from pipeline.object_port import ObjectStore
 from pipeline.object_reader import ObjectReader
+from pipeline.titles import clip_name as clip_name
 from pipeline.work_ports import ClipReady, Gone, Quote, RenderOrder
-
-#: What the door puts before a file's own name, so that two clips of one name are two objects.
-_NUMBERED_UPLOAD = re.compile(r"uploads/[0-9a-f]+/\d{3,}-(.+)", re.DOTALL)
-
-
-def clip_name(uri: str) -> str:
-    """Give the name by which a user knows a clip: the file's own, without what the door put before it.
-
-    >>> clip_name("gs://longreel/uploads/5d1e/002-beach day.mp4")
-    'beach day.mp4'
-    >>> clip_name("gs://longreel/reels/002-beach.mp4")
-    '002-beach.mp4'
-    """
-    name = parse_uri(uri).name
-    numbered = _NUMBERED_UPLOAD.fullmatch(name)
-    return numbered[1] if numbered else name.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def refuse_idle_options(request: dict[str, Any], *, music_db: int | None, transi
 def _begin(pipeline: Pipeline, job: Job, *, fresh: bool, as_json: bool) -> None:
     if not as_json:
         same = "" if fresh else f", made by the same request before; it is {job.state}"
-        preview = ", a storyboard: a free preview of the film's pace" if job.generator == "storyboard" else ""
+        preview = ", a storyboard: a free preview of its pace" if job.generator == "storyboard" else ""
         _say_while_read(f"{job.job_id}: {counted(job.segment_count, job)}{preview}{same}")
     if job.state in {JobState.FAILED, JobState.CANCELLED}:
         tell_end(pipeline, job, None, as_json=as_json)

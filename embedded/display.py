@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from embedded.lines import JsonLines, PlainLines
 from embedded.pace import Pace
-from embedded.words import in_words, segment_mark, segment_note, segment_title
+from embedded.words import in_words, left_in_words, segment_mark, segment_note, segment_title
 from pipeline.records import Job, JobState, Segment, SegmentState
 from pipeline.view import message_of
 
@@ -65,7 +65,7 @@ class LiveDisplay:
     def _times(self, job: Job, now: datetime) -> RenderableType:
         took = in_words((job.ended_at or now) - job.created_at)
         left = self._pace.left(now) if job.active else None
-        return _dim(took if left is None else f"{took}, about {in_words(left)} left")
+        return _dim(took if left is None else f"{took}, {left_in_words(left)}")
 
 
 def _bar(job: Job) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from embedded.json_view import job_value, segment_value
 from embedded.pace import Pace
 from embedded.terminal import plain, print_json, say
-from embedded.words import counted, in_words
+from embedded.words import counted, left_in_words
 from pipeline.records import Job, JobState, Segment, SegmentState
 from pipeline.view import message_of, segment_noun
 
@@ -66,7 +66,7 @@ class PlainLines:
 
     def _left(self, now: datetime) -> str:
         left = self._pace.left(now)
-        return "" if left is None else f" About {in_words(left)} left."
+        return "" if left is None else f" {left_in_words(left).capitalize()}."
 
     def _say(self, job: Job, now: datetime, line: str) -> None:
         say(f"{job.progress:3d} %  {line}")

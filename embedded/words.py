@@ -59,6 +59,19 @@ def segment_note(segment: Segment, now: datetime) -> str:
     return str(segment.state)
 
 
+def left_in_words(span: timedelta) -> str:
+    """Give an estimate of the time that is left, no finer than it can be.
+
+    >>> left_in_words(timedelta(seconds=179)), left_in_words(timedelta(seconds=40)), left_in_words(timedelta())
+    ('about 3 min left', 'about 40 s left', 'less than 1 s left')
+    """
+    seconds = max(0, round(span.total_seconds()))
+    if seconds == 0:
+        return f"{in_words(span)} left"
+    whole = timedelta(seconds=seconds) if seconds < 60 or seconds >= 3600 else timedelta(minutes=round(seconds / 60))
+    return f"about {in_words(whole).removesuffix(' 0 s')} left"
+
+
 def in_words(span: timedelta) -> str:
     """Give a span of time as people say it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from events.names import parse_uri
 from events.plan import TITLE_MAX_CHARACTERS, DigitalSourceType
 from events.requests import SegmentSpec
@@ -9,6 +11,22 @@ from pipeline.models import EXAMPLES
 
 #: Generators that draw; those that have models are in `pipeline/models.py`.
 _DRAWING = frozenset({"storyboard"})
+
+#: What the door puts before a file's own name, so that two clips of one name are two objects.
+_NUMBERED_UPLOAD = re.compile(r"uploads/[0-9a-f]+/\d{3,}-(.+)", re.DOTALL)
+
+
+def clip_name(uri: str) -> str:
+    """Give the name by which a user knows a clip: the file's own, without what the door put before it.
+
+    >>> clip_name("gs://longreel/uploads/5d1e/002-beach day.mp4")
+    'beach day.mp4'
+    >>> clip_name("gs://longreel/reels/002-beach.mp4")
+    '002-beach.mp4'
+    """
+    name = parse_uri(uri).name
+    numbered = _NUMBERED_UPLOAD.fullmatch(name)
+    return numbered[1] if numbered else name.rpartition("/")[2]
 
 
 def title_of(spec: SegmentSpec) -> str | None:
@@ -22,7 +40,7 @@ def title_of(spec: SegmentSpec) -> str | None:
     if spec.scene is not None:
         return _shortened(spec.scene.prompt.strip().partition("\n")[0])
     assert spec.clip is not None
-    name = parse_uri(spec.clip.clip).name.rpartition("/")[2]
+    name = clip_name(spec.clip.clip)
     return _shortened(name.rpartition(".")[0] or name)
 
 

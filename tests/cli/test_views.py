@@ -24,7 +24,7 @@ def test_a_pipe_gets_a_few_plain_lines_however_many_scenes_there_are(door: Door)
     assert "\r" not in said
     lines = said.splitlines()
     assert len(lines) <= 20
-    assert re.fullmatch(r"job_\w+: 40 scenes, a storyboard: a free preview of the film's pace", lines[0])
+    assert re.fullmatch(r"job_\w+: 40 scenes, a storyboard: a free preview of its pace", lines[0])
     percents = [int(line[:3]) for line in lines if "%" in line[:6]]
     assert percents == sorted(percents)
 

@@ -30,6 +30,7 @@ def test_a_long_prompt_is_cut_and_says_so() -> None:
     ("uri", "title"),
     [
         ("gs://media/uploads/u/harbour walk.mp4", "harbour walk"),
+        ("gs://longreel/uploads/5d1e09/013-harbour walk.mp4", "harbour walk"),
         ("gs://media/no-ending", "no-ending"),
         ("gs://media/a/.mp4", ".mp4"),
     ],
