@@ -10,8 +10,9 @@ Every film is decoded from end to end, or is byte for byte one that was; the wor
 sync the film to the disk and read it back before they end, which the others do not: mind that in the wall time.
 
 MoviePy wants `make bench` or a venv of its own, and MLT `apt-get install --no-install-recommends melt`; what is not
-here is left out, and said. A whole run takes about EXPECTED_MINUTES quiet minutes on two cores, the making of clips
-(once) included; what was measured is kept after every run, and `--only-missing` goes on where a run was stopped.
+here is left out, and said; what takes longest and tells least runs with the clips of 720p only. A whole run takes about
+40 quiet minutes on two cores, and the making of clips, once, 5 more; what was measured is kept after every run, and
+`--only-missing` goes on where a run was stopped.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Bench:
         self._films = films / f"{case}-{corpus.shape.name}" if films else None
         self._results = results
         self.part = results.part(case, corpus)
-        chosen = [each for each in contenders(case) if not keys or each.key in keys]
+        chosen = [each for each in contenders(case) if each.key in keys or not (keys or self._is_left_out(each))]
         self._rows = {each.key: (each, row_of(self.part, each)) for each in chosen}
         self._timeline = Timeline(corpus, FADE if case == "crossfades" else Fraction(0))
         self._quality = QUALITIES[StitchPlan.model_fields["compression"].default]
@@ -74,6 +75,9 @@ class Bench:
         ours = [row["findings"] for row in rows if row["is_ours"] and "findings" in row]
         failed = any(row["trouble"] for row in rows)
         return not failed and all(not found["frames_wrong"] and found["skew_ms"] is not None for found in ours)
+
+    def _is_left_out(self, contender: Contender) -> bool:
+        return contender.is_tedious and not self.corpus.shape.with_tedious
 
     def run(self, rounds: int, rounds_slow: int) -> None:
         """Run what has not run yet."""
@@ -95,7 +99,7 @@ class Bench:
         if "compose" not in self.part:
             say(f"composing films of {', '.join(map(str, clip_counts))} clips")
             self.part["compose"] = composed(self.corpus, clip_counts)
-            self._results.save()
+            keep(self._results)
 
     def _due(self, number: int, *, slow: bool) -> list[tuple[Contender, Row]]:
         return [
@@ -123,7 +127,7 @@ class Bench:
         except CommandFailed as failed:
             row["trouble"] = f"failed: {failed}"
             say(row["trouble"])
-        self._results.save()
+        keep(self._results)
 
     def _run(self, contender: Contender, row: Row, number: int) -> None:
         # Beside the clips, so that the same file system holds both.
@@ -143,7 +147,8 @@ class Bench:
             digest = hashlib.file_digest(opened, "sha256").digest()
         if digest not in self._found:
             seen = watch(film, keep_every=_COMPARE_EVERY if contender.is_slow else 0)
-            self._found[digest] = check(seen, self._timeline, self._alone), quality_of(seen.kept, self.corpus)
+            alone = {(c, n): luma for (c, n), luma in seen.kept.items() if self._timeline.is_shown_alone(c, n)}
+            self._found[digest] = check(seen, self._timeline, self._alone), quality_of(alone, self.corpus)
         found, quality = self._found[digest]
         add_found(row, found)
         row["film_bytes"] = film.stat().st_size
@@ -169,11 +174,16 @@ def main() -> int:
             if case == "conforming":
                 bench.compose(_COMPOSED_QUICK if options.quick else _COMPOSED)
             is_well = is_well and bench.is_well
-            if not options.quick:
-                results.document["verdicts"] = [asdict(verdict) for verdict in verdicts(results.parts)]
-            results.save()
+    keep(results)
     _show(results.document)
     return int(not is_well)
+
+
+def keep(results: Results) -> None:
+    """Judge and write down what there is by now."""
+    if not results.document["quick"]:
+        results.document["verdicts"] = [asdict(verdict) for verdict in verdicts(results.parts)]
+    results.save()
 
 
 def _show(document: dict[str, Any]) -> None:

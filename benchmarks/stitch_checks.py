@@ -7,9 +7,11 @@ tone goes on over each join is heard. Inside a crossfade two pictures are seen, 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -77,21 +79,29 @@ class Timeline:
         """Frames a second of the film."""
         return self.corpus.shape.look.rate
 
-    def begin(self, clip: int) -> Fraction:
-        """Give when a clip begins, its fade included; for the number of clips, when one more would."""
-        return sum((self.corpus.seconds(before) for before in range(clip)), Fraction(0)) - clip * self.fade
+    @cached_property
+    def begins(self) -> list[Fraction]:
+        """Give when each clip begins, its fade included; then when one more would."""
+        begins = [Fraction(0)]
+        for clip in range(len(self.corpus.paths)):
+            begins.append(begins[-1] + self.corpus.seconds(clip) - self.fade)
+        return begins
 
     @property
     def seconds(self) -> Fraction:
         """Give how long the film is."""
-        return self.begin(len(self.corpus.paths)) + self.fade
+        return self.begins[-1] + self.fade
 
     def is_faded(self, at: Fraction) -> bool:
         """Tell whether two clips are seen at a time."""
         if not self.fade:
             return False
-        clips = range(1, len(self.corpus.paths))
-        return any(self.begin(clip) - _TICK <= at < self.begin(clip) + self.fade - _TICK for clip in clips)
+        clip = bisect_right(self.begins, at + _TICK, 1, len(self.corpus.paths)) - 1
+        return clip > 0 and at + _TICK < self.begins[clip] + self.fade
+
+    def is_shown_alone(self, clip: int, frame: int) -> bool:
+        """Tell whether a frame is there and is seen outside the fades."""
+        return clip < len(self.corpus.paths) and frame in self.shown(clip)
 
     def shown(self, clip: int) -> range:
         """Give the frames of a clip that are seen alone."""
@@ -248,7 +258,7 @@ class _Tone:
         self._film = film
         self._half_period = round(film.rate_hz / TONE_HZ / 2)
         clips = range(len(timeline.corpus.paths))
-        middle = [timeline.begin(clip) + timeline.corpus.seconds(clip) / 2 for clip in clips]
+        middle = [timeline.begins[clip] + timeline.corpus.seconds(clip) / 2 for clip in clips]
         stretches = [self._around(at) for at in middle]
         self._usual = float(np.median([np.median(self._levels(part)) for part in stretches]))
         self._steepest = float(np.median([np.abs(np.diff(part)).max() for part in stretches]))

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class Contender:
     command: Callable[[Order], list[str]]
     #: It encodes much or all, which takes minutes.
     is_slow: bool = False
+    #: It takes so long and tells so little more that it runs with one set of clips only, unless it is asked for.
+    is_tedious: bool = False
     #: Its output is no film, only bytes.
     is_floor: bool = False
     is_ours: bool = False
@@ -94,7 +96,7 @@ def _for_conforming() -> list[Contender]:
         Contender(LONGREEL, "longreel stitch", _longreel, is_ours=True),
         Contender("splice_grid", "our splice alone, grid audio", _splice("grid"), is_ours=True),
         Contender("splice_smart", "our splice alone, smart audio", _splice("smart"), is_ours=True),
-        *_peers(),
+        *(replace(peer, is_tedious=True) for peer in _peers()),
     ]
 
 
@@ -111,7 +113,13 @@ def _for_fades() -> list[Contender]:
     return [
         _OURS,
         Contender("xfade", "ffmpeg xfade chain, our preset", _xfade_chain(like_ours=True), is_slow=True),
-        Contender("xfade_default", "ffmpeg xfade chain, x264's medium", _xfade_chain(like_ours=False), is_slow=True),
+        Contender(
+            "xfade_default",
+            "ffmpeg xfade chain, x264's medium",
+            _xfade_chain(like_ours=False),
+            is_slow=True,
+            is_tedious=True,
+        ),
         *_peers()[1:],
     ]
 
@@ -125,6 +133,7 @@ def _peers() -> list[Contender]:
             "MoviePy 2.2.1",
             _moviepy,
             is_slow=True,
+            is_tedious=True,
             missing="" if MOVIEPY_PYTHON.exists() else HOW_TO_GET_MOVIEPY,
         ),
         Contender("melt", "MLT melt", _melt, is_slow=True, missing="" if melt else HOW_TO_GET_MELT),

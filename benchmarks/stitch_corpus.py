@@ -32,6 +32,8 @@ class Shape:
     look: Look
     #: Sizes of the clips where all differ; the first is the film's.
     sizes: Sequence[tuple[int, int]]
+    #: Whether also those contenders run with them that take longest.
+    with_tedious: bool = True
 
 
 _SMALLER = ((960, 540), (640, 360), (1024, 576))
@@ -43,7 +45,14 @@ SHAPES = (
         Look(1280, 720, Fraction(24)),
         ((1280, 720), (1920, 1080), *_SMALLER, (1600, 900)),
     ),
-    Shape("12x8s-1080p", 12, 8, Look(1920, 1080, Fraction(24)), ((1920, 1080), (1280, 720), (1600, 900), (960, 540))),
+    Shape(
+        "12x8s-1080p",
+        12,
+        8,
+        Look(1920, 1080, Fraction(24)),
+        ((1920, 1080), (1280, 720), (1600, 900), (960, 540)),
+        with_tedious=False,
+    ),
 )
 #: For a quick look whether everything runs.
 QUICK_SHAPES = (Shape("4x2s-180p", 4, 2, Look(320, 180, Fraction(24)), ((320, 180), (480, 270), (640, 360))),)

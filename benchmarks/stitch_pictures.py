@@ -30,8 +30,8 @@ _BLACK, _WHITE = 16, 235
 #: What a clip of 1280x720 gets; others by their pixels.
 _BITRATE_BPS, _BITRATE_PX = 4_700_000, 1280 * 720
 _CODECS = {
-    "h264": ("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-bf", "3"),
-    "hevc": ("-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1", "-x265-params", "log-level=none"),
+    "h264": ("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-bf", "3", "-sc_threshold", "0"),
+    "hevc": ("-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1", "-x265-params", "log-level=none:scenecut=0"),
 }
 #: Goes into the name of the clips' folder: clips of another recipe are never taken for these.
 RECIPE = f"2 {_CODECS} {FLASH_AT} {TONE_HZ}"

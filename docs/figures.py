@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from docs.figures_stitch import stitch_figures
 from docs.marked import write_filled
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +24,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 def figures() -> dict[str, str]:
     """Give each table as Markdown by the name of its marker."""
     return {
-        "stitch": _stitch(_load("stitch")),
+        "stitch": stitch_figures(_load("stitch")),
         "orchestration": _orchestration(_load("orchestration")),
         "cold_start": _cold_start(_load("cold_start")),
     }
@@ -31,37 +32,6 @@ def figures() -> dict[str, str]:
 
 def _load(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _stitch(measured: Any) -> str:
-    corpus, machine = measured["corpus"], measured["machine"]
-    head = ("", "CPU s", "CPU × ffmpeg copy", "wall s", "peak MiB", "frames right", "worst skew ms", "worst dip ms")
-    rows = [_stitch_row(row) for row in measured["rows"] if row["findings"]]
-    intro = (
-        f"Joining {corpus['clip_count']} conforming clips of {corpus['clip_seconds']} s ({corpus['picture']}; "
-        f"{corpus['size_bytes'] / 1e6:.0f} MB), whole processes, start-up included "
-        f"({machine['cores']} cores, FFmpeg {machine['ffmpeg'].split('-')[0].lstrip('n')}):"
-    )
-    outro = (
-        "Every film is decoded from end to end: each frame carries its number, "
-        "each clip starts with a flash and a beep."
-    )
-    return f"{intro}\n\n{_table(head, rows)}\n\n{outro}\n"
-
-
-def _stitch_row(row: Any) -> list[str]:
-    found, times = row["findings"], row["cpu_times_copy"]
-    name = f"**{row['name']}**" if row["key"] in {"longreel", "splice_grid", "splice_smart"} else row["name"]
-    return [
-        name,
-        f"{row['cpu_seconds']:.2f}",
-        f"{times:.2f}" if times is not None else "",
-        f"{row['wall_seconds']:.2f}",
-        f"{row['peak_mib']:.0f}",
-        f"{found['frames_right']} of {found['frames_expected']}",
-        f"{found['skew_ms']:.1f}",
-        f"{found['dip_ms']:.1f}",
-    ]
 
 
 #: A benchmark's setting → what the README calls it.
