@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from adapters.google_errors import translated
+from adapters.google_errors import retry_after_seconds, translated
 from events.errors import LimitExceeded, NotAllowed, NotFound, PipelineError, Unavailable
 
 if TYPE_CHECKING:
@@ -157,7 +157,9 @@ def _no_room(doing: str) -> Iterator[None]:
     except api.NotFound as exc:
         raise LimitExceeded(f"{doing}: it is not deployed ({_said(exc)})", code="job_not_deployed") from exc
     except api.TooManyRequests as exc:
-        raise LimitExceeded(f"{doing}: {_said(exc)}", code="quota") from exc
+        used_up = LimitExceeded(f"{doing}: {_said(exc)}", code="quota")
+        used_up.retry_after_seconds = retry_after_seconds(exc)
+        raise used_up from exc
     except (api.BadRequest, api.Forbidden, api.Conflict) as exc:
         if "quota" in exc.message.lower():
             # Such as a quota of 0 cards: the project has never asked for one.

@@ -68,6 +68,8 @@ class CloudConfig:
     | LONGREEL_TRANSCODER | on | off takes the Transcoder API out of the routes |
     | LONGREEL_GPU_JOB | none | name of the Cloud Run job with an L4; none takes it out of the routes |
     | LONGREEL_CPU_JOB | none | name of the Cloud Run job without a card; none takes it out of the routes |
+    | LONGREEL_LARGER_GPU_JOB | none | a job like LONGREEL_GPU_JOB with 32 GiB, for films that ran out of memory there |
+    | LONGREEL_LARGER_CPU_JOB | none | a job like LONGREEL_CPU_JOB with 32 GiB, for films that ran out of memory there |
     | LONGREEL_TOPIC_PREFIX | none | what every topic's name begins with, such as staging- |
     | LONGREEL_JOBS_COLLECTION | videoJobs | the Firestore collection of jobs |
     | LONGREEL_FIRESTORE_DATABASE | (default) | the Firestore database |
@@ -93,6 +95,8 @@ class CloudConfig:
     transcoder: bool = True
     gpu_job: str | None = None
     cpu_job: str | None = None
+    larger_gpu_job: str | None = None
+    larger_cpu_job: str | None = None
     topic_prefix: str = ""
     jobs_collection: str = "videoJobs"
     firestore_database: str = "(default)"
@@ -145,6 +149,8 @@ def read_cloud_config(environment: Mapping[str, str] | None = None) -> CloudConf
         transcoder=_switch(env, "LONGREEL_TRANSCODER", default=True),
         gpu_job=env.get("LONGREEL_GPU_JOB") or None,
         cpu_job=env.get("LONGREEL_CPU_JOB") or None,
+        larger_gpu_job=env.get("LONGREEL_LARGER_GPU_JOB") or None,
+        larger_cpu_job=env.get("LONGREEL_LARGER_CPU_JOB") or None,
         topic_prefix=env.get("LONGREEL_TOPIC_PREFIX", ""),
         jobs_collection=env.get("LONGREEL_JOBS_COLLECTION") or CloudConfig.jobs_collection,
         firestore_database=env.get("LONGREEL_FIRESTORE_DATABASE") or CloudConfig.firestore_database,

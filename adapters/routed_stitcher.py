@@ -53,15 +53,20 @@ class RoutedStitcher:
             Unavailable: it may or may not have been started.
         """
         no_room: list[str] = []
+        waits: list[float] = []
         for name, taken in self._in_turn(plan, route):
             try:
                 answer = self._engines[name].start(plan)
             except LimitExceeded as exc:
                 no_room.append(f"{name}: {exc.message}")
+                waits += [exc.retry_after_seconds] if exc.retry_after_seconds is not None else []
                 continue
             return self._named(name, answer, _explained(taken, no_room) if no_room else None)
         text = f"make the film of {plan.job_id}: no engine has room now ({'; '.join(no_room)})"
-        raise StitchFailed(text, code=NO_ROOM, retryable=True)
+        refused = StitchFailed(text, code=NO_ROOM, retryable=True)
+        # Whoever has room first is asked first.
+        refused.retry_after_seconds = min(waits, default=None)
+        raise refused
 
     def poll(self, operation: str) -> Running | Stopped | Gone:
         """Ask the engine that has the work."""

@@ -44,6 +44,8 @@ class Reporter:
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._percent = -1
+        #: As far as the work is, said or not.
+        self._reached = 0
         self._message = ""
         self._said_at: float | None = None
         self._lock = threading.RLock()
@@ -53,6 +55,7 @@ class Reporter:
         percent = max(0, min(100, percent))
         with self._lock:
             self._message = message
+            self._reached = max(self._reached, percent)
             now = self._clock()
             early = self._said_at is not None and now - self._said_at < self._interval_seconds
             if percent > self._percent and (percent == 100 or not early):

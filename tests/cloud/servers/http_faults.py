@@ -31,6 +31,8 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     #: Word for programs in the error.
     reason: str = "backendError"
+    #: What the error says to people.
+    message: str = "this server was told to refuse it"
     #: Waited before anything is done.
     delay_seconds: float = 0
     #: Waited before each piece of the answer's body (PIECE_SIZE_BYTES at most).
@@ -45,7 +47,7 @@ class Fault:
 
     def answer(self, status: int) -> Answer:
         """Give the error that is answered."""
-        return Refused(status, "this server was told to refuse it", self.reason, self.headers).answer()
+        return Refused(status, self.message, self.reason, self.headers).answer()
 
 
 @dataclass
