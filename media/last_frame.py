@@ -39,7 +39,8 @@ def last_frame_png(reader: ByteReader, name: str, keep_ms: int | None = None) ->
         keep_ms: how much of it is shown; None for all of it.
 
     Returns:
-        A PNG, 8-bit RGB, of the picture as coded.
+        A PNG, 8-bit RGB, upright; its pixels are the clip's own, square or not, and so are its colours: those of a
+        high dynamic range are not brought to the standard one.
 
     Raises:
         BadMedia: the clip has no frame that can be decoded.
@@ -130,9 +131,31 @@ def _half_frame(stream: VideoStream) -> Fraction:
 def _png(frame: VideoFrame) -> bytes:
     import av
 
+    picture = _upright(frame.reformat(format="rgb24"), frame.rotation)
     encoder = av.CodecContext.create("png", "w")
-    encoder.width, encoder.height = frame.width, frame.height
+    encoder.width, encoder.height = picture.width, picture.height
     encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
-    picture = frame.reformat(format="rgb24")
     picture.pts, picture.time_base = 0, Fraction(1)
     return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+
+
+def _upright(picture: VideoFrame, rotation: int) -> VideoFrame:
+    """Turn a picture as a player does; of other angles than right ones nothing is known to players either."""
+    from av.filter import Graph
+
+    steps = _TURNS.get(rotation % 360)
+    if steps is None:
+        return picture
+    graph = Graph()
+    source = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1))
+    graph.link_nodes(source, *(graph.add(name, args) for name, args in steps), graph.add("buffersink")).configure()
+    graph.vpush(picture)
+    return graph.vpull()
+
+
+#: FFmpeg's filters, with their arguments, for a picture that a player turns by so many degrees counterclockwise.
+_TURNS = {
+    90: (("transpose", "cclock"),),
+    180: (("hflip", None), ("vflip", None)),
+    270: (("transpose", "clock"),),
+}

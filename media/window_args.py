@@ -17,12 +17,15 @@ from media.encoder import AUDIO_BITRATE_BPS, START_ARGS, file_url
 from media.ffmpeg_limits import INPUT_LIMITS
 from media.filters import channel_layout, colour_tags
 from media.transition import Fade
-from media.treatment import Picture, SoundFormat, Target
+from media.treatment import Picture, Quality, SoundFormat, Target
 from media.video_encoders import VIDEO_ENCODERS
 
-#: How much finer than an odd clip a window is encoded, in steps of x264's constant rate factor: it stands beside the
-#: clip's own frames, and is short.
+#: How much finer than its clips a window is encoded where they are encoded too, in steps of x264's rate factor.
 _FINER = 3
+#: x264's constant rate factor at most of a window beside frames that are kept. Measured on fades of noise, fine texture
+#: and dark pictures: no frame's SSIM is below 0.98 against the same film without loss (17: 0.93), and the window takes
+#: about as many bits as the clips that are noisy.
+_CRF_MAX = 10
 
 
 #: As in `media.encoder.START_ARGS`, for a graph of several inputs.
@@ -90,9 +93,7 @@ def window_args(window: WindowEncode, target: Target, output: Path, encoder: str
     graph = _picture_graph(window, target.picture)
     if target.sound and window.sound:
         graph += ";" + _sound_graph(window, window.sound, target.sound)
-    quality = (
-        replace(target.quality, crf=max(0, target.quality.crf - _FINER)) if encoder == "libx264" else target.quality
-    )
+    quality = window_quality(target) if encoder == "libx264" else target.quality
     args += ["-filter_complex", graph, "-map", "[picture]", *VIDEO_ENCODERS[encoder](target.picture, quality)]
     args += _sound_args(target.sound) if window.sound else ["-an"]
     args += ["-max_muxing_queue_size", "4096", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]
@@ -114,6 +115,12 @@ def _input_args(excerpt: Path) -> list[str]:
     # An MP4 may name other files as its data; FFmpeg must not follow them.
     references = ["-enable_drefs", "0", "-use_absolute_path", "0"]
     return [*INPUT_LIMITS, "-f", "mov", *references, "-i", file_url(excerpt)]
+
+
+def window_quality(target: Target) -> Quality:
+    """Give how well libx264 encodes the windows of a film."""
+    crf = max(0, target.quality.crf - _FINER)
+    return replace(target.quality, crf=crf if target.reference_index is None else min(crf, _CRF_MAX))
 
 
 def _picture_graph(window: WindowEncode, picture: Picture) -> str:

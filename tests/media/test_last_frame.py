@@ -6,15 +6,20 @@ import io
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from events.errors import BadMedia
 from media.last_frame import last_frame_png
 from media.reader import FileReader
-from tests.media.clips import ClipSpec, Tone, make_clip, run_ffmpeg
+from media.write import splice_files
+from tests.gpu_job import mixed_clips
+from tests.gpu_job.mixed_clips import HEARD, ODD_LOOKS, OWN, Clip, Look, read_code
+from tests.media.clips import FFMPEG, ClipSpec, Tone, make_clip, run_ffmpeg
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p")
 
@@ -88,6 +93,36 @@ def test_it_is_pixel_for_pixel_the_last_frame_that_a_decoder_gives(
     (picture,) = rgb(io.BytesIO(png))
     assert picture == frames[-1]
     assert len(frames) == 1 or picture != frames[0]
+
+
+@pytest.mark.parametrize("look", [OWN, *ODD_LOOKS], ids=lambda look: look.name)
+def test_the_last_frame_of_every_kind_of_clip_is_the_one_that_a_decoder_shows_last(look: Look, tmp_path: Path) -> None:
+    clip = Clip(3, look, HEARD, count=37)
+    path = mixed_clips.make(clip, tmp_path, FFMPEG)
+    with av.open(str(path)) as opened:
+        *_, shown = (frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0))
+
+    with av.open(io.BytesIO(take(path))) as opened:
+        (frame,) = opened.decode(video=0)
+        picture, luma = frame.to_ndarray(format="rgb24"), frame.to_ndarray(format="gray")
+
+    # Turned clockwise as a player turns it; not a value is changed.
+    assert np.array_equal(picture, np.rot90(shown, -look.turned // 90))
+    assert (read_code(luma, Fraction(luma.shape[1], luma.shape[0])) or ())[:2] == (3, 36)
+
+
+@pytest.mark.parametrize("keep_ms", [1, 300, 500, 510, 979, 1000, 2000])
+@pytest.mark.parametrize("kind", ["h264 with B-frames", "one single GOP", "an open GOP"])
+def test_of_a_clip_that_is_kept_in_part_it_is_the_frame_with_which_the_film_leaves_it(
+    clip: Callable[[ClipSpec], Path], tmp_path: Path, kind: str, keep_ms: int
+) -> None:
+    path, film = clip(SPECS[kind]), tmp_path / "film.mp4"
+    splice_files([path], film, keep_ms=[keep_ms])
+
+    with FileReader(path) as reader:
+        png = last_frame_png(reader, path.name, keep_ms)
+
+    assert rgb(io.BytesIO(png)) == rgb(str(film))[-1:]
 
 
 def test_the_same_clip_always_gives_the_same_bytes(clip: Callable[[ClipSpec], Path]) -> None:
