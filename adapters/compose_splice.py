@@ -21,7 +21,7 @@ from pipeline.prices import (
     READ_REQUEST_NANO_USD,
     WRITE_REQUEST_NANO_USD,
 )
-from pipeline.routing import Offer, Refusal
+from pipeline.routing import Offer, Refusal, chain_drawback
 from pipeline.work_ports import FilmReady, Gone
 
 log = logging.getLogger("longreel.splice")
@@ -69,6 +69,8 @@ class ComposeSplice:
             price_micro_usd=_price_micro_usd(len(plan.clips), duration_ms),
             duration_ms=duration_ms,
             reason="every clip conforms, so no frame is encoded and no media byte is moved",
+            # Whether a frame is repeated only its picture tells, and nothing is decoded here.
+            drawback=chain_drawback(plan),
         )
 
     def start(self, plan: StitchPlan) -> FilmReady:

@@ -15,6 +15,7 @@ from events.names import parse_uri, stitch_name
 from events.plan import Engine, StitchPlan
 from pipeline.commands import Outgoing
 from pipeline.records import Route
+from pipeline.routing import chain_drawback
 from pipeline.work_ports import Gone, Running, Started, Stopped
 
 SPLICE, CPU = Engine.SPLICE, Engine.CPU
@@ -33,7 +34,7 @@ class LocalStitcher:
     ffmpeg: str | None = None
 
     def route(self, plan: StitchPlan) -> Route:
-        """Splice what conforms; encode what does not.
+        """Splice what conforms; encode what does not, and what lies around the joins of a chain.
 
         Raises:
             StitchFailed: the request asks for a splice, and a clip does not conform.
@@ -41,12 +42,15 @@ class LocalStitcher:
         from media.target import everything_conforms
 
         reasons = everything_conforms(plan)
+        drawback = chain_drawback(plan)
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         if plan.engine is SPLICE and reasons:
             raise StitchFailed(f"splice the film, as the request asks: {reasons[0]}{more}", code="engine_refused")
-        if not reasons and plan.engine is not CPU:
-            return Route(SPLICE, "every clip conforms, so no frame is encoded", losers=(f"{CPU}: not needed",))
-        why = f"{reasons[0]}{more}" if reasons else "the request asks for it"
+        if not reasons and (plan.engine is SPLICE or not (plan.engine is CPU or drawback)):
+            warnings = (f"The film is made by {SPLICE}: {drawback}.",) if drawback else ()
+            why = "every clip conforms, so no frame is encoded"
+            return Route(SPLICE, why, losers=(f"{CPU}: not needed",), warnings=warnings)
+        why = f"{reasons[0]}{more}" if reasons else drawback or "the request asks for it"
         return Route(CPU, why, losers=(f"{SPLICE}: {why}",))
 
     def start(self, plan: StitchPlan, route: Route) -> Started:

@@ -111,6 +111,6 @@ class RoutedStitcher:
 
 
 def _explained(taken: Route, no_room: Sequence[str]) -> Route:
-    warnings = tuple(f"The film is made by {taken.stitcher} instead: {reason}" for reason in no_room)
+    warnings = (*(f"The film is made by {taken.stitcher} instead: {reason}" for reason in no_room), *taken.warnings)
     losers = {loser.partition(":")[0]: loser for loser in (*taken.losers, *no_room)}
     return replace(taken, losers=tuple(losers[name] for name in sorted(losers)), warnings=warnings)

@@ -22,7 +22,7 @@ from events.names import parse_uri, stitch_name
 from events.plan import Engine, StitchPlan
 from pipeline.object_port import ObjectStore
 from pipeline.prices import transcoder_micro_usd
-from pipeline.routing import Offer, Refusal
+from pipeline.routing import Offer, Refusal, chain_drawback
 from pipeline.transcoder_failure import SERVICE_AGENT, stopped_by
 from pipeline.work_ports import Gone, Running, Started, Stopped
 
@@ -79,7 +79,7 @@ class TranscoderEngine:
         size = f"{picture.width_px}x{picture.height_px}"
         sound = "with sound" if has_sound(plan) else "without sound"
         reason = f"the Transcoder API encodes {len(plan.clips)} clips as {size} {sound}"
-        return Offer(price, _START_MS + length_ms, reason)
+        return Offer(price, _START_MS + length_ms, reason, chain_drawback(plan))
 
     def start(self, plan: StitchPlan) -> Started:
         """Write the plan and create its job; one that waits in Google's queue where no more may run at once.

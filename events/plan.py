@@ -116,6 +116,8 @@ class PlannedClip(Clip):
     keep_ms: int | None = Field(default=None, ge=1)
     #: What people call it; the title of its chapter. None for none.
     title: str | None = Field(default=None, max_length=TITLE_MAX_CHARACTERS)
+    #: It was made from the last frame of the clip before it in the plan, so that it may begin with that very picture.
+    continues: bool = False
 
 
 class StitchPlan(WireModel):
@@ -157,3 +159,8 @@ class StitchPlan(WireModel):
     def has_fades(self) -> bool:
         """Tell whether there are joins that are no cuts."""
         return self.transition is not Transition.CUT and len(self.clips) > 1
+
+    @property
+    def continued_clips(self) -> list[int]:
+        """Give the numbers of the clips whose first frame may be shown twice; none where fades hide it."""
+        return [] if self.has_fades else [n for n, clip in enumerate(self.clips) if n and clip.continues]

@@ -147,10 +147,18 @@ class FilmTasks:
     def _tasks(self, index: int, work: ClipEncode, most: int) -> ClipTasks:
         pictures: tuple[EncodeTask, ...] = ()
         if self._is_encoded(index):
-            chunks = chunks_of(work.frame_count, most, has_index=_has_index(self.plan.clips[index]))
+            chunks = self._chunks(index, work, most)
             pictures = tuple(self._chunk_task(index, work, number, frames) for number, frames in enumerate(chunks))
         sound = self._sound_task(index, work) if self.target.sound else None
         return ClipTasks(index, work.frame_count, pictures, sound)
+
+    def _chunks(self, index: int, work: ClipEncode, most: int) -> list[range]:
+        has_index = _has_index(self.plan.clips[index])
+        *chunks, last = chunks_of(work.frame_count, most, has_index=has_index)
+        if index + 1 in self.plan.continued_clips and has_index and len(last) > 1:
+            # The last frame alone: where the next clip repeats it, it is left out.
+            return [*chunks, last[:-1], last[-1:]]
+        return [*chunks, last]
 
     def _chunk_task(self, index: int, work: ClipEncode, number: int, frames: range) -> EncodeTask:
         clip = self.plan.clips[index]

@@ -7,7 +7,7 @@ Run twice on the same plan, the second run finds both and does nothing. Run afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +17,7 @@ from adapters.film_report import report_of, written_report
 from events.clip import StitchReport
 from events.errors import StitchFailed, Unavailable
 from events.plan import StitchPlan
+from gpu_job.chain import Chain
 from gpu_job.chunks import Share
 from gpu_job.encode import Encoding
 from gpu_job.fade_blame import made_windows
@@ -31,8 +32,9 @@ from gpu_job.manifest import checkpoint_folder, forget
 from gpu_job.objects import Objects
 from gpu_job.reporter import HEARTBEAT_SECONDS, Reporter
 from gpu_job.room import are_kept_here, disk_bytes
+from gpu_job.tasks import EncodeTask
 from gpu_job.workspace import require_space, workspace
-from media.clip_file import ClipFile
+from media.clip_file import ClipFile, DiskClip
 from media.film_tags import tags_of
 from media.seam_report import with_seams
 from media.target import choose_target
@@ -120,6 +122,7 @@ class _Work:
         self._target = choose_target(plan)
         is_odd = any(clip.treatment is not Treatment.COPY for clip in self._target.clips)
         self.is_encoding = is_odd or plan.has_fades
+        self._chain = Chain(plan, self._target, folder)
         #: What is done from time to time while we work.
         self.beats: list[Beat] = [self._beat]
 
@@ -127,7 +130,9 @@ class _Work:
         """Do our share; whoever finds all of it done makes the film."""
         with self._inputs.blamed():
             if not self.is_encoding:
-                return self._published(self._copied())
+                parts = self._copies()
+                if not self._chain.is_encoding(parts):
+                    return self._published(self._chain.joined(parts, self._spliced))
             with self._leased(f"work-{self._tools.share.index}-of-{self._tools.share.count}") as is_ours:
                 if not is_ours:
                     return None
@@ -173,13 +178,15 @@ class _Work:
         self._inputs.fetch(encoding.copied_indexes(), self._part(_ENCODED, _ENCODED))
         parts = parts_of(tasks, done, Shelf(self._tools.objects, self._folder))
         fades = self._fades(encoding, parts) if self._plan.has_fades else None
-        report = fades.splice(film_path(self._folder), self._on_bytes) if fades else self._spliced(parts)
+        report = fades.splice(film_path(self._folder), self._on_bytes) if fades else self._chained(encoding, parts)
+        around_joins = fades.frame_count if fades else report.encoded_frame_count or 0
+        is_made = bool(around_joins) or any(clip.pictures for clip in tasks.clips.values())
         count, found = encoding.resumed()
         return report.model_copy(
             update={
                 "encoded_clips": [index for index, clip in tasks.clips.items() if clip.pictures],
-                "encoded_frame_count": encoding.encoded_frames(done) + (fades.frame_count if fades else 0),
-                "encoder": encoding.encoder if fades or any(clip.pictures for clip in tasks.clips.values()) else None,
+                "encoded_frame_count": encoding.encoded_frames(done) + around_joins,
+                "encoder": encoding.encoder if is_made else None,
                 "resumed_count": count or None,
                 "resumed_from": found if count else None,
                 "warnings": [*encoding.warnings(done), *report.warnings],
@@ -196,14 +203,25 @@ class _Work:
         shelf = Shelf(self._tools.objects, self._folder)
         return MadeFades(work, {name: PieceFile(piece, shelf) for name, piece in done.items()})
 
-    def _copied(self) -> StitchReport:
-        """Make the film of clips that are all kept as they are."""
+    def _chained(self, encoding: Encoding, parts: list[FilmPart]) -> StitchReport:
+        """Join the parts, and show once what a chained clip repeats."""
+        target, shelf = encoding.target, Shelf(self._tools.objects, self._folder)
+        chain = self._chain if target is self._target else Chain(self._plan, target, self._folder)
+
+        def make(tasks: Sequence[EncodeTask]) -> dict[str, DiskClip]:
+            done = encoding.shop.make(tasks, self._part(_ENCODED, _ENCODED))
+            return {name: PieceFile(piece, shelf) for name, piece in done.items()}
+
+        return chain.joined(parts, self._spliced, make)
+
+    def _copies(self) -> list[FilmPart]:
+        """Give the parts of a film of clips that are all kept as they are."""
         self._require_room(self._target)
         indexes = range(len(self._plan.clips))
         self._inputs.fetch(indexes, self._part(0, _FETCHED))
         files = {path: ClipFile(path) for path in dict.fromkeys(map(self._inputs.path, indexes))}
         clips = zip(indexes, self._plan.clips, strict=True)
-        return self._spliced([FilmPart(files[self._inputs.path(index)], clip.keep_ms) for index, clip in clips])
+        return [FilmPart(files[self._inputs.path(index)], clip.keep_ms) for index, clip in clips]
 
     def _spliced(self, parts: list[FilmPart]) -> StitchReport:
         """Join the parts, and make sure that the film holds every frame of every one."""

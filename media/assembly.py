@@ -18,6 +18,7 @@ from typing import NamedTuple
 from events.errors import StitchFailed
 from media.movie import Edit, Movie, Track
 from media.splice_picture import join_pictures, shared_entry
+from media.trim import sound_until, trim
 
 
 class FileRange(NamedTuple):
@@ -66,6 +67,30 @@ def assemble(pictures: Sequence[Movie], sound: Movie | None = None) -> Assembly:
         heard = _moved(sound.sound, starts[-2], sound.timescale, movie.timescale)
         movie = replace(movie, sound_tracks=[heard])
     return Assembly(replace(movie, size_bytes=starts[-1]), starts)
+
+
+def with_tail(movie: Movie, frame_count: int, tail: Movie) -> Assembly:
+    """See the first frames of a clip and a piece that goes on behind them as one clip, with the clip's own sound.
+
+    Args:
+        movie: its sound is heard as long as the picture is shown.
+        frame_count: how many frames of it are shown, up to a clean cut; 0 for none of it.
+        tail: what is shown then; of the same coding, starting with a sync sample.
+
+    Raises:
+        StitchFailed: the pictures do not go together.
+    """
+    assert movie.frame_interval is not None
+    starts = (0, movie.size_bytes, movie.size_bytes + tail.size_bytes)
+    if frame_count:
+        shown = _joined([trim(movie, 0, frame_count), tail], starts)
+    else:
+        moved = replace(tail.video, chunk_offsets=_chunk_offsets([tail.video], starts[1:]))
+        shown = replace(tail, video_tracks=[moved], sound_tracks=[])
+    heard = sound_until(movie, (frame_count + tail.video.sample_count) * movie.frame_interval)
+    sounds = [_moved(sound, 0, movie.timescale, shown.timescale) for sound in heard]
+    whole = replace(shown, name=movie.name, size_bytes=starts[-1], sound_tracks=sounds)
+    return Assembly(whole, starts)
 
 
 def _joined(pictures: Sequence[Movie], starts: Sequence[int]) -> Movie:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from events.errors import StitchFailed
-from media.assembly import assemble
+from media.assembly import Assembly, assemble, with_tail
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import FileReader
@@ -86,7 +86,27 @@ def _identity(reader: FileReader) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-class AssembledClip:
+class _SeveralFiles:
+    """A clip whose bytes are those of other clips, in the order of its assembly's files."""
+
+    def __init__(self, files: Sequence[DiskClip], assembly: Assembly) -> None:
+        self._files = files
+        self._assembly = assembly
+        self.movie = assembly.movie
+        self.size_bytes = self.movie.size_bytes
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Give `length` bytes from `offset`; fewer only at the end."""
+        length = min(length, self.size_bytes - offset)
+        return b"".join(file.read(start, count) for file, start, count in self.locate(offset, length))
+
+    def locate(self, offset: int, length: int) -> Iterator[FileBytes]:
+        """Tell in which file bytes lie, in order."""
+        for number, start, count in self._assembly.locate(offset, length):
+            yield from self._files[number].locate(start, count)
+
+
+class AssembledClip(_SeveralFiles):
     """A clip whose picture lies in several files, and its sound perhaps in another.
 
     Args:
@@ -98,17 +118,21 @@ class AssembledClip:
     """
 
     def __init__(self, pictures: Sequence[ClipFile], sound: ClipFile | None = None) -> None:
-        self._files = [*pictures, *([sound] if sound else [])]
-        self._assembly = assemble([file.movie for file in pictures], sound.movie if sound else None)
-        self.movie = self._assembly.movie
-        self.size_bytes = self.movie.size_bytes
+        files = [*pictures, *([sound] if sound else [])]
+        super().__init__(files, assemble([file.movie for file in pictures], sound.movie if sound else None))
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Give `length` bytes from `offset`; fewer only at the end."""
-        length = min(length, self.size_bytes - offset)
-        return b"".join(file.read(start, count) for file, start, count in self.locate(offset, length))
 
-    def locate(self, offset: int, length: int) -> Iterator[FileBytes]:
-        """Tell in which file bytes lie, in order."""
-        for number, start, count in self._assembly.locate(offset, length):
-            yield FileBytes(self._files[number], start, count)
+class TailedClip(_SeveralFiles):
+    """A clip that ends where it cannot be cut: its first frames, then a piece that was encoded for those up to its end.
+
+    Args:
+        clip: its sound is heard, as long as the picture is shown.
+        frame_count: how many of its frames are shown, up to a clean cut; 0 for none.
+        tail: the piece.
+
+    Raises:
+        StitchFailed: they do not go together.
+    """
+
+    def __init__(self, clip: DiskClip, frame_count: int, tail: DiskClip) -> None:
+        super().__init__([clip, tail], with_tail(clip.movie, frame_count, tail.movie))

@@ -25,7 +25,7 @@ from media.ffmpeg_limits import PICTURE_PX_MAX
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import FileReader
-from media.seam_report import SeamLook
+from media.seam_report import COLOUR_JUMP_MAX, SeamLook
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -43,8 +43,8 @@ _WIDTH, _HEIGHT = 64, 36
 _BLACK_LUMA, _BLACK_SHARE = 16 + 219 // 10, 0.98
 #: Two frames are the same if their luma differs by no more than 0.1 % of its range. As FFmpeg's `freezedetect`.
 _STILL = 0.255
-#: A frame repeats another if it differs by no more than this share of what one frame usually differs from the next. A
-#: model that draws a given first frame again hits it nearly, not exactly.
+#: A frame repeats another if its drawing differs by no more than this share of what one frame usually differs from the
+#: next. A model that draws a given first frame again hits it nearly, not exactly.
 _REPEATED_SHARE = 1 / 3
 #: Luma may differ so much, once its mean is made equal, between two pictures of one scene: less than two shots of
 #: most scenes, more than the noise of two encodes.
@@ -137,7 +137,7 @@ def _judged(
         still_before=_still(reversed(steps_before)),
         still_after=_still(steps_after),
         # Black is black, and told as such.
-        repeated=0 if _is_black(before[-1]) else _repeated(before[-1], after, [*steps_before, *steps_after]),
+        repeated=0 if _is_black(before[-1]) else _repeated(before, after),
         colour_jump=round(jump),
         is_one_scene=_difference(before[-1], after[0], shift) <= _ONE_SCENE,
         level_before_centi_db=levels[0],
@@ -197,12 +197,24 @@ def _still(steps: Iterator[float] | Sequence[float]) -> int:
     return run + 1 if run else 0
 
 
-def _repeated(last: _Thumbnail, after: Sequence[_Thumbnail], steps: Sequence[float]) -> int:
+def _repeated(before: Sequence[_Thumbnail], after: Sequence[_Thumbnail]) -> int:
     """Count the first frames that show what the last one before them showed; none where the picture stands still."""
-    motion = median(steps) if steps else 0.0
+    moved = [_drawing_difference(one, other) for side in (before, after) for one, other in pairwise(side)]
+    motion = median(moved) if moved else 0.0
     if motion <= _STILL:
         return 0
-    return _run(_difference(last, picture) <= max(_STILL, _REPEATED_SHARE * motion) for picture in after)
+    most = max(_STILL, _REPEATED_SHARE * motion)
+    return _run(_is_redrawn(before[-1], picture, most) for picture in after)
+
+
+def _is_redrawn(one: _Thumbnail, other: _Thumbnail, most: float) -> bool:
+    jump = max(abs(a - b) for a, b in zip(one.means, other.means, strict=True))
+    return jump <= COLOUR_JUMP_MAX and _drawing_difference(one, other) <= most
+
+
+def _drawing_difference(one: _Thumbnail, other: _Thumbnail) -> float:
+    """Give the difference of two drawings, whatever their brightness: a still that went through RGB is a level off."""
+    return _difference(one, other, other.means[0] - one.means[0])
 
 
 def _levels(opened: InputContainer, at: Fraction) -> tuple[int | None, int | None]:

@@ -223,6 +223,20 @@ def _measured_picture(clip: ClipFacts, group: Group) -> Picture | None:
     return Picture(clip.width_px, clip.height_px, rate, profile, reorder_depth, sps_id, colour)
 
 
+def can_render(plan: StitchPlan, target: Target) -> bool:
+    """Tell whether our encoders can make frames that go between those of the film: a copied one may be in any coding.
+
+    Args:
+        plan: the clips.
+        target: `choose_target` of it.
+    """
+    if target.reference_index is None:
+        return True
+    clips = [clip.facts for clip in plan.clips]
+    group = next(each for each in conforming_groups(clips) if each.indexes[0] == target.reference_index)
+    return _measured_picture(clips[target.reference_index], group) is not None
+
+
 def _nominal_picture(clip: ClipFacts) -> Picture:
     """Describe a picture that is only copied, so that nothing need be made like it."""
     rate = Fraction(clip.frame_rate or 0) or film_frame_rate([clip])

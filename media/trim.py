@@ -45,8 +45,13 @@ def trim_end(movie: Movie, keep_ms: int) -> Movie:
         return movie
     video = _shortened(movie.video, cut.frame_count)
     video.edits = _shortened_edits(movie.video.edits, cut.seconds, movie.timescale)
-    sounds = [_trimmed_sound(movie, sound, cut.seconds) for sound in movie.sound_tracks]
+    sounds = sound_until(movie, cut.seconds)
     return replace(movie, video_tracks=[video, *movie.video_tracks[1:]], sound_tracks=sounds)
+
+
+def sound_until(movie: Movie, seconds: Fraction) -> list[Track]:
+    """Give the sound of a movie as if its picture ended so many seconds after its first frame."""
+    return [_trimmed_sound(movie, sound, seconds) for sound in movie.sound_tracks]
 
 
 def nearest_cut(video: Track, keep_ms: int) -> Cut:

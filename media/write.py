@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -138,6 +138,19 @@ def write_excerpt(part: FilmPart, output: Path) -> None:
     film = splice([part.source], Sound.GRID)
     with new_file(output, film.size_bytes) as (_, target):
         write_splice(film, [part.clip], target)
+
+
+def write_pictures(parts: Sequence[FilmPart], output: Path) -> None:
+    """Write the pictures of some parts, one behind the other, as an MP4 without sound, for somebody who looks at them.
+
+    Raises:
+        StitchFailed: the clips do not conform, or one was changed meanwhile.
+        LimitExceeded: the disk has no room.
+    """
+    silent = [replace(part.source, movie=replace(part.clip.movie, sound_tracks=[])) for part in parts]
+    film = splice(silent)
+    with new_file(output, film.size_bytes) as (_, target):
+        write_splice(film, [part.clip for part in parts], target)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
     Raises:
         StitchFailed: a segment is neither finished nor left out; our own mistake, so it is permanent.
     """
-    clips = []
+    clips: list[PlannedClip] = []
     for segment in segments:
         if segment.state is SegmentState.SKIPPED:
             continue
@@ -51,7 +51,16 @@ def build_plan(job: Job, segments: Sequence[Segment], bucket: str) -> StitchPlan
             raise StitchFailed(f"plan the film of {job.job_id}: {text}")
         keep_ms = keep_ms_of(segment.spec, segment.clip)
         title = title_of(SegmentSpec.from_json(segment.spec))
-        clips.append(PlannedClip(segment_index=segment.index, keep_ms=keep_ms, title=title, **dict(segment.clip)))
+        clips.append(
+            PlannedClip(
+                segment_index=segment.index,
+                keep_ms=keep_ms,
+                title=title,
+                # Behind a segment that was left out, the chain goes on from the last one that is there.
+                continues=job.daisy_chain and bool(clips),
+                **dict(segment.clip),
+            )
+        )
     settings = Settings.from_json(job.settings)
     attempt = job.stitch.attempt
     return StitchPlan(

@@ -1,4 +1,4 @@
-"""Which engine makes a film: the cheapest that can do it in time, unless the request forces one.
+"""Which engine makes a film: the cheapest that can do it well and in time, unless the request forces one.
 
 Pure. Each engine looks at the plan and makes an offer or says why not; the choice, its price and its reason, and why
 the others lost, go on the job.
@@ -27,6 +27,8 @@ class Offer:
     duration_ms: int
     #: What it would do, in words.
     reason: str
+    #: What would be worse than it could be, as a sentence without a full stop; None for a film as it should be.
+    drawback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Refusal:
 
     #: Why not, in words.
     reason: str
+
+
+def chain_drawback(plan: StitchPlan) -> str | None:
+    """Give what is wrong with a film by an engine that does not look for the frames that a chain repeats."""
+    return "the first frame of each chained clip may be shown twice" if plan.continued_clips else None
 
 
 class Engine(Protocol):
@@ -71,7 +78,7 @@ class Engine(Protocol):
 def choose(
     plan: StitchPlan, answers: Mapping[EngineName, Offer | Refusal], now: datetime
 ) -> list[tuple[EngineName, Route]]:
-    """Rank the engines that can make the film, the best first.
+    """Rank the engines that can make the film, the best first: whatever they cost, those without a drawback.
 
     Args:
         plan: its `engine` forces one; its `deadline_at` rules out what would take longer.
@@ -98,8 +105,12 @@ def choose(
     if not able:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in why_not.items())
         raise StitchFailed(f"make the film of {plan.job_id}: no engine can ({reasons})", code="no_engine")
-    ranked = sorted(able, key=lambda name: (able[name].price_micro_usd, able[name].duration_ms, name))
+    ranked = sorted(able, key=lambda name: (*_rank(able[name]), name))
     return [(name, _route(name, able, why_not, forced=plan.engine is not None)) for name in ranked]
+
+
+def _rank(offer: Offer) -> tuple[bool, int, int]:
+    return offer.drawback is not None, offer.price_micro_usd, offer.duration_ms
 
 
 def _late(plan: StitchPlan, offer: Offer, now: datetime) -> str | None:
@@ -115,14 +126,17 @@ def _route(
     name: EngineName, able: Mapping[EngineName, Offer], why_not: Mapping[EngineName, str], *, forced: bool
 ) -> Route:
     chosen = able[name]
-    dearer = {
-        other: f"{dollars(offer.price_micro_usd)} instead of {dollars(chosen.price_micro_usd)}"
-        for other, offer in able.items()
-        if other is not name
-    }
-    losers = tuple(f"{other}: {reason}" for other, reason in sorted({**why_not, **dearer}.items()))
+    worse = {other: _why_worse(offer, chosen) for other, offer in able.items() if other is not name}
+    losers = tuple(f"{other}: {reason}" for other, reason in sorted({**why_not, **worse}.items()))
     reason = f"{chosen.reason}; the request asks for it" if forced else chosen.reason
-    return Route(str(name), reason, chosen.price_micro_usd, losers)
+    warnings = (f"The film is made by {name}: {chosen.drawback}.",) if chosen.drawback else ()
+    return Route(str(name), reason, chosen.price_micro_usd, losers, warnings)
+
+
+def _why_worse(offer: Offer, chosen: Offer) -> str:
+    if offer.drawback and not chosen.drawback:
+        return offer.drawback
+    return f"{dollars(offer.price_micro_usd)} instead of {dollars(chosen.price_micro_usd)}"
 
 
 def dollars(micro_usd: int) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from pipeline.records import Job
 from tests.cloud.servers.run import How, RunJob
 from tests.cloud.servers.transcoder import JobFault
 from tests.cloud.stack import BUCKET, LocalCloud
-from tests.media.clips import ClipSpec, expected_frames, make_clip, read_frames, run_ffmpeg
+from tests.media.clips import ClipSpec, expected_frames, make_clip, read_frames, read_picture, run_ffmpeg
 
 GPU_JOB, CPU_JOB = "stitch-gpu", "stitch-cpu"
 VARIABLES = {"LONGREEL_GPU_JOB": GPU_JOB, "LONGREEL_CPU_JOB": CPU_JOB, "LONGREEL_ACTIVE_JOBS_MAX": "100"}
@@ -173,6 +172,7 @@ def studio(needs_emulators: None, request: pytest.FixtureRequest) -> Iterator[St
     for server in (studio.cloud.storage, studio.cloud.transcoder, studio.cloud.run):
         server.behave()
     studio.cloud.storage.events.behave()
+    studio.cloud.vertex.starts_from_images = False
     studio.cloud.transcoder.release()
     studio.cloud.run.release()
 
@@ -623,11 +623,12 @@ def test_five_seconds_of_six_are_shown_and_the_next_scene_goes_on_from_there(stu
 
     job = studio.made(studio.asked(request))
 
+    # The frames of a chain are looked at; these clips do not begin with the picture that they were given.
     (warning,) = studio.document(job.job_id)["warnings"]
     assert warning == "Every scene: asks veo-3.1-fast-generate-001 for 6 s and keeps the first 5 s"
     orders_given = studio.cloud.vertex.bought[bought:]
     assert [order.seconds for order in orders_given] == [6, 6, 6]
-    assert studio.route(job.job_id)["stitcher"] == "splice"
+    assert studio.route(job.job_id)["stitcher"] == ("cpu" if chain else "splice")
     frames = studio.frames(job)
     shown = kept(frames)
     # At 24 a second; a clean cut lies at most two frames from where it was asked for.
@@ -638,17 +639,38 @@ def test_five_seconds_of_six_are_shown_and_the_next_scene_goes_on_from_there(stu
     if chain:
         starts = [order.start_image or "" for order in orders_given]
         stored = [studio.cloud.storage.find(uri) for uri in starts if uri]
-        pictures = [number_in(each.content.read()) for each in stored if each is not None]
+        pictures = [read_picture(each.content.read()) for each in stored if each is not None]
         # Each later scene starts from the very frame that is shown before it.
         assert starts[0] == ""
         assert pictures == [(0, shown[0] - 1), (1, shown[1] - 1)]
 
 
-def number_in(png: bytes) -> tuple[int, int]:
-    """Read (clip, frame) from a picture of a clip."""
-    with av.open(BytesIO(png), "r") as opened:
-        grey = next(opened.decode(video=0)).reformat(format="gray")
-    line = bytes(grey.planes[0])[grey.planes[0].line_size * (grey.height // 2) :]
-    block = grey.width // 16
-    number = sum((line[bit * block + block // 2] > 128) << bit for bit in range(16))
-    return number >> 10, number & 1023
+def test_a_picture_that_a_chained_clip_begins_with_is_shown_once(studio: Studio) -> None:
+    studio.cloud.vertex.starts_from_images = True
+    scenes = [{"prompt": f"Scene {number}", "durationMs": 4000} for number in range(3)]
+
+    job = studio.made(studio.asked({"prompts": scenes, "generator": "veo", "daisyChain": True}))
+
+    route = studio.route(job.job_id)
+    assert route["stitcher"] == "cpu"
+    assert "splice: the first frame of each chained clip may be shown twice" in route["losers"]
+    assert studio.document(job.job_id)["warnings"] == []
+    shown = [(0, frame) for frame in range(96)]
+    for number in (1, 2):
+        shown += [(number, frame) for frame in range(1, 96)]
+    assert studio.frames(job) == shown
+    assert job.film is not None
+    assert [join.dropped_frames for join in job.film.report.joins] == [1, 1]
+    assert job.film.report.duration_ms == round(len(shown) * 1000 / 24)
+
+
+def test_a_chain_that_a_splice_was_asked_for_is_spliced_and_what_that_means_is_told(studio: Studio) -> None:
+    studio.cloud.vertex.starts_from_images = True
+    scenes = [{"prompt": f"Scene {number}", "durationMs": 4000} for number in range(2)]
+
+    request = {"prompts": scenes, "generator": "veo", "daisyChain": True, "engine": "splice"}
+    job = studio.made(studio.asked(request))
+
+    (warning,) = studio.document(job.job_id)["warnings"]
+    assert warning == "The film is made by splice: the first frame of each chained clip may be shown twice."
+    assert studio.frames(job)[94:98] == [(0, 94), (0, 95), (0, 95), (1, 1)]

@@ -7,6 +7,7 @@ import subprocess
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -47,6 +48,14 @@ class ClipSpec:
     muxer: tuple[str, ...] = ()
     size: tuple[int, int] = (WIDTH_PX, HEIGHT_PX)
     suffix: str = ".mp4"
+    #: (clip, frame) that is seen in place of its own first frame; None for that.
+    begins_with: tuple[int, int] | None = None
+
+    @property
+    def pictures(self) -> list[tuple[int, int]]:
+        """What each frame shows: (clip, frame)."""
+        own = [(self.number, i) for i in range(self.frames)]
+        return own if self.begins_with is None else [self.begins_with, *own[1:]]
 
     @property
     def seconds(self) -> float:
@@ -59,7 +68,7 @@ def make_clip(spec: ClipSpec, output: Path) -> Path:
     """Encode a clip."""
     width, height = spec.size
     raw = output.with_suffix(".yuv")
-    raw.write_bytes(b"".join(_frame(spec.number, i, width, height) for i in range(spec.frames)))
+    raw.write_bytes(b"".join(_frame(clip, i, width, height) for clip, i in spec.pictures))
     args = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", spec.fps, "-i", str(raw)]
     if spec.tone:
         pcm = output.with_suffix(".f32")
@@ -101,15 +110,22 @@ def _samples(tone: Tone, seconds: float) -> array[float]:
 
 def read_frames(path: Path) -> list[tuple[int, int]]:
     """Decode every frame and give (clip, frame) as written in the picture, in the order in which they are shown."""
-    found = []
     with av.open(str(path)) as opened:
-        for frame in opened.decode(video=0):
-            plane = frame.planes[0]
-            line = bytes(plane)[plane.line_size * (frame.height // 2) :]
-            block = frame.width // _BITS
-            number = sum((line[bit * block + block // 2] > 128) << bit for bit in range(_BITS))
-            found.append((number >> 10, number & 1023))
-    return found
+        return [_number_in(frame) for frame in opened.decode(video=0)]
+
+
+def read_picture(picture: bytes) -> tuple[int, int]:
+    """Give (clip, frame) as written in a picture in a file of its own."""
+    with av.open(BytesIO(picture), "r") as opened:
+        return _number_in(next(opened.decode(video=0)).reformat(format="gray"))
+
+
+def _number_in(frame: av.VideoFrame) -> tuple[int, int]:
+    plane = frame.planes[0]
+    line = bytes(plane)[plane.line_size * (frame.height // 2) :]
+    block = frame.width // _BITS
+    number = sum((line[bit * block + block // 2] > 128) << bit for bit in range(_BITS))
+    return number >> 10, number & 1023
 
 
 def expected_frames(specs: Sequence[ClipSpec]) -> list[tuple[int, int]]:

@@ -109,6 +109,18 @@ def test_a_repeated_frame_that_was_drawn_again_a_little_otherwise_is_told_too(fi
     assert seen(film).repeated == 1
 
 
+def test_a_repeated_frame_that_is_a_little_lighter_all_over_is_told_too(filmed: Filmed) -> None:
+    film = filmed(frames(0), [scene(17, luma=4), *frames(18, luma=4)])
+
+    assert seen(film).repeated == 1
+
+
+def test_a_scene_that_goes_on_while_it_becomes_lighter_repeats_nothing(filmed: Filmed) -> None:
+    film = filmed([scene(i, luma=2 * i) for i in range(18)], [scene(i, luma=2 * i) for i in range(18, 36)])
+
+    assert seen(film).repeated == 0
+
+
 def test_black_frames_next_to_a_join_are_told(filmed: Filmed) -> None:
     film = filmed([*frames(0), BLACK], [BLACK, BLACK, *frames(18)])
 

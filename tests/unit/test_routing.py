@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.errors import StitchFailed
-from events.plan import Engine, PlannedClip, StitchPlan
-from pipeline.routing import Offer, Refusal, choose, dollars
+from events.plan import Engine, PlannedClip, StitchPlan, Transition
+from pipeline.routing import Offer, Refusal, chain_drawback, choose, dollars
 from tests.unit.documents import NOW, clip_of
 
 Answers = dict[Engine, Offer | Refusal]
@@ -20,6 +20,7 @@ OFFERS = st.builds(
     price_micro_usd=st.integers(0, 5) | st.integers(0, 10**9),
     duration_ms=st.integers(0, 5) | st.integers(0, 10**8),
     reason=st.sampled_from(["it encodes", "it copies"]),
+    drawback=st.none() | st.just("a frame is shown twice"),
 )
 REFUSALS = st.builds(Refusal, st.sampled_from(["clip 2 is too short", "no room for files"]))
 ANSWERS = st.dictionaries(st.sampled_from(Engine), OFFERS | REFUSALS, min_size=1)
@@ -49,7 +50,7 @@ def able(answers: Answers, left_ms: int | None) -> dict[Engine, Offer]:
 
 
 @given(ANSWERS, LEFT_MS)
-def test_the_cheapest_that_can_do_it_in_time_is_chosen_and_of_equal_ones_the_faster(
+def test_the_cheapest_that_can_do_it_well_and_in_time_is_chosen_and_of_equal_ones_the_faster(
     answers: Answers, left_ms: int | None
 ) -> None:
     possible = able(answers, left_ms)
@@ -63,11 +64,14 @@ def test_the_cheapest_that_can_do_it_in_time_is_chosen_and_of_equal_ones_the_fas
     ranked = choose(plan_of(left_ms=left_ms), answers, NOW)
 
     assert {name for name, _ in ranked} == set(possible)
-    costs = [(possible[name].price_micro_usd, possible[name].duration_ms) for name, _ in ranked]
+    offers = [possible[name] for name, _ in ranked]
+    costs = [(offer.drawback is not None, offer.price_micro_usd, offer.duration_ms) for offer in offers]
     assert costs == sorted(costs)
     for name, route in ranked:
         assert (route.stitcher, route.price_micro_usd) == (str(name), possible[name].price_micro_usd)
         assert route.reason == possible[name].reason
+        drawback = possible[name].drawback
+        assert route.warnings == ((f"The film is made by {name}: {drawback}.",) if drawback else ())
 
 
 @given(ANSWERS, LEFT_MS, st.none() | st.sampled_from(Engine))
@@ -89,6 +93,8 @@ def test_every_engine_that_was_asked_stands_on_the_route_once_with_its_reason(
                 assert reason == f"the request asks for {forced}"
             elif Engine(other) not in possible:
                 assert reason.startswith(f"it would take {answer.duration_ms // 1000} s, but the job has ")
+            elif answer.drawback and not possible[name].drawback:
+                assert reason == answer.drawback
             else:
                 assert reason == f"{dollars(answer.price_micro_usd)} instead of {dollars(route.price_micro_usd)}"
 
@@ -120,6 +126,27 @@ def test_the_choice_does_not_depend_on_who_was_asked_first(names: list[Engine], 
     shuffled: Answers = {name: answers[name] for name in names}
 
     assert choose(plan_of(), shuffled, NOW) == choose(plan_of(), answers, NOW)
+
+
+def test_a_drawback_is_worse_than_any_price_and_only_the_chosen_one_is_told_of() -> None:
+    splice, cpu = Offer(1, 1000, "it copies", "a frame is shown twice"), Offer(50_000, 60_000, "it encodes")
+
+    (_, better), (_, worse) = choose(plan_of(), {Engine.SPLICE: splice, Engine.CPU: cpu}, NOW)
+
+    assert (better.stitcher, better.losers, better.warnings) == ("cpu", ("splice: a frame is shown twice",), ())
+    assert (worse.stitcher, worse.warnings) == ("splice", ("The film is made by splice: a frame is shown twice.",))
+
+
+@pytest.mark.parametrize(("continues", "fades"), [(False, False), (True, False), (True, True)])
+def test_only_a_chain_without_fades_shows_frames_twice(continues: bool, fades: bool) -> None:
+    plan = plan_of()
+    first = plan.clips[0]
+    both = [first, first.model_copy(update={"continues": continues})]
+    transition = Transition.CROSSFADE if fades else Transition.CUT
+    plan = plan.model_copy(update={"clips": both, "transition": transition})
+
+    assert (chain_drawback(plan) is not None) == (continues and not fades)
+    assert plan.continued_clips == ([1] if continues and not fades else [])
 
 
 def test_an_offer_that_just_meets_the_deadline_is_in_time_and_a_millisecond_more_is_not() -> None:

@@ -29,6 +29,7 @@ from pipeline.models import model_of
 from tests.cloud.servers.http import Answer, LoopbackServer, Refused, Request
 from tests.cloud.servers.vertex_clips import ClipMaker
 from tests.cloud.servers.vertex_orders import Ending, Order, Rule, read_omni, read_veo
+from tests.media.clips import read_picture
 
 __all__ = ["Ending", "Order", "Rule", "VertexServer"]
 
@@ -63,19 +64,26 @@ _STATUS = {
 
 
 class Uploader:
-    """Writes objects with Google's storage client, which goes to STORAGE_EMULATOR_HOST."""
+    """Writes and reads objects with Google's storage client, which goes to STORAGE_EMULATOR_HOST."""
 
     def __init__(self) -> None:
         self._client: Any = None
 
     def __call__(self, uri: str, content: bytes, content_type: str) -> None:
+        self._blob(uri).upload_from_string(content, content_type=content_type)
+
+    def read(self, uri: str) -> bytes:
+        """Give an object."""
+        return bytes(self._blob(uri).download_as_bytes())
+
+    def _blob(self, uri: str) -> Any:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import storage
 
         if self._client is None:
             self._client = storage.Client(project="vertex", credentials=AnonymousCredentials())
         bucket, _, name = uri.removeprefix("gs://").partition("/")
-        self._client.bucket(bucket).blob(name).upload_from_string(content, content_type=content_type)
+        return self._client.bucket(bucket).blob(name)
 
     def close(self) -> None:
         if self._client is not None:
@@ -108,6 +116,8 @@ class VertexServer(LoopbackServer):
         self.submits: Counter[str] = Counter()
         #: Questions by operation.
         self.polls: Counter[str] = Counter()
+        #: Whether a clip begins with the picture that it is to start from; else that is ignored, as models may do.
+        self.starts_from_images = False
         #: Models that are gone.
         self.retired: set[str] = set()
         self._uploader = Uploader()
@@ -308,7 +318,9 @@ class VertexServer(LoopbackServer):
         ending = order.rule.ending
         if ending in {Ending.FILTERED, Ending.ERROR, Ending.NOTHING}:
             return
-        clip = self._clips.clip(order.prefix, order.seconds, order.ratio, order.operation)
+        start = order.start_image if self.starts_from_images else None
+        begins_with = read_picture(self._uploader.read(start)) if start else None
+        clip = self._clips.clip(order.prefix, order.seconds, order.ratio, order.operation, begins_with)
         content = {Ending.PICTURE: PNG, Ending.TRUNCATED: clip[: len(clip) // 2]}.get(ending, clip)
         folders = [uuid4().int % 10**19 for _ in range(2 if ending is Ending.TWO else 1)]
         for folder in folders * (2 if ending is Ending.TWICE else 1):

@@ -30,9 +30,11 @@ class ClipMaker:
     def __init__(self, variants: int = 8) -> None:
         self._variants = variants
         self._lock = threading.Lock()
-        self._made: dict[tuple[int, int, str], bytes] = {}
+        self._made: dict[tuple[int, int, str, tuple[int, int] | None], bytes] = {}
 
-    def clip(self, prefix_uri: str, seconds: int, ratio: str, mark: str) -> bytes:
+    def clip(
+        self, prefix_uri: str, seconds: int, ratio: str, mark: str, begins_with: tuple[int, int] | None = None
+    ) -> bytes:
         """Give a clip that no other has the bytes of.
 
         Args:
@@ -40,17 +42,19 @@ class ClipMaker:
             seconds: its length.
             ratio: its shape.
             mark: kept in a box that players skip.
+            begins_with: (clip, frame) that its first frame shows; None for its own.
         """
         found = _SEGMENT.search(prefix_uri)
         number = int(found[1]) % self._variants if found else 0
-        return self._encoded(number, seconds, ratio) + _free_box(mark.encode())
+        return self._encoded(number, seconds, ratio, begins_with) + _free_box(mark.encode())
 
-    def _encoded(self, number: int, seconds: int, ratio: str) -> bytes:
+    def _encoded(self, number: int, seconds: int, ratio: str, begins_with: tuple[int, int] | None) -> bytes:
         with self._lock:
-            key = (number, seconds, ratio)
+            key = (number, seconds, ratio, begins_with)
             if key not in self._made:
                 tone = Tone(frequency_hz=220 + 55 * number, encoder=("-c:a", "aac", "-b:a", "96k"))
-                spec = ClipSpec(number, seconds * FRAMES_A_SECOND, "24", tone, _VIDEO, size=SIZES[ratio])
+                count = seconds * FRAMES_A_SECOND
+                spec = ClipSpec(number, count, "24", tone, _VIDEO, size=SIZES[ratio], begins_with=begins_with)
                 with tempfile.TemporaryDirectory() as folder:
                     self._made[key] = make_clip(spec, Path(folder) / "clip.mp4").read_bytes()
             return self._made[key]
