@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from adapters.cloud_run_api import CALL_SECONDS, Execution, RunApi
+from adapters.cloud_run_ends import ended_by
+from adapters.cloud_run_papers import Papers, Record
 from adapters.system_clock import SystemClock
 from events.errors import LimitExceeded, NotFound, PipelineError, PreconditionFailed, Unavailable
-from events.names import parse_uri, stitch_name
 from events.plan import Engine as EngineName
 from events.plan import StitchPlan
 from pipeline.object_port import ObjectStore
@@ -30,27 +31,23 @@ _TIMEOUT_SECONDS_MIN = 15 * 60
 _CLAIM = timedelta(seconds=2 * CALL_SECONDS)
 #: How long an execution may wait for its container. With a card, Google needs seconds; without quota it waits for ever.
 _START_PATIENCE = timedelta(minutes=10)
-
-#: Cloud Run's words for a job that no other try can start.
-_MISCONFIGURED: Final = frozenset(
-    {
-        "CONTAINER_MISSING",
-        "CONTAINER_PERMISSION_DENIED",
-        "CONTAINER_IMAGE_UNAUTHORIZED",
-        "CONTAINER_IMAGE_AUTHORIZATION_CHECK_FAILED",
-        "ENCRYPTION_KEY_PERMISSION_DENIED",
-        "SECRETS_ACCESS_CHECK_FAILED",
-        "VPC_NETWORK_NOT_FOUND",
-    }
-)
+#: How long a task may leave no word. It does so every ten seconds as long as it lives (`gpu_job/reporter.py`), and a
+#: container that Cloud Run starts anew needs a minute or two to come.
+_SILENCE = timedelta(minutes=5)
+#: Memory of the job for films that were too large for the other; its files lie in it as well.
+LARGER_MEMORY_GIB: Final = 32
+#: Tasks with a card, unless the configuration says more: a project's first quota of cards is a handful for all films.
+GPU_TASKS_MAX: Final = 1
 
 
 class CloudRunEngine:
     """Makes films by `gpu_job` on Cloud Run.
 
     An operation is named `EXECUTION@FOLDER`: the execution's full name, and `gs://bucket/jobs/{job}/stitch/{attempt}`,
-    which holds `plan.json`, our own `execution.json`, and what the program leaves: `progress.json`, `error.json`,
-    `report.json`.
+    where the plan lies and the papers of `adapters/cloud_run_papers.py`.
+
+    A long film is shared out to several tasks of one execution; each finds its share by itself, and the last one to be
+    done joins the film (`gpu_job/stitch.py`).
 
     A start is claimed by `execution.json` before the job is run, so that a second start of the same attempt finds
     the first one's execution. Only where an answer of Cloud Run was lost and a later attempt is made does the work
@@ -64,6 +61,9 @@ class CloudRunEngine:
         objects: where the papers go.
         endpoint: `http://host:port` of a server on this machine; None for Google's.
         clock: tells how long an execution has waited.
+        tasks_max: tasks of one film at most, 1 to 50; None for 50, or for one with a card.
+        larger_job_name: of a Cloud Run job like the other, with LARGER_MEMORY_GIB, for films that were too large for
+            it; None where there is none, and such films are made with one FFmpeg at a time.
     """
 
     def __init__(
@@ -76,6 +76,8 @@ class CloudRunEngine:
         endpoint: str | None = None,
         *,
         clock: Clock | None = None,
+        tasks_max: int | None = None,
+        larger_job_name: str | None = None,
     ) -> None:
         if name not in {EngineName.GPU, EngineName.CPU}:
             raise ValueError(f"a Cloud Run job is no {name} engine")
@@ -84,6 +86,8 @@ class CloudRunEngine:
         self._objects = objects
         self._api = RunApi(project, region, endpoint)
         self._clock = clock or SystemClock()
+        self._tasks_max = tasks_max
+        self._larger_job = larger_job_name
 
     @property
     def name(self) -> EngineName:
@@ -99,12 +103,13 @@ class CloudRunEngine:
                 f"has {_gigabytes(machine.disk_bytes)} GB"
             )
         if needed.seconds * _ESTIMATE_ERROR > machine.task_seconds_max:
+            tasks = f"even in {needed.task_count} tasks " if needed.task_count > 1 else ""
             return Refusal(
-                f"it should take {needed.seconds / 60:.0f} minutes, too close to the "
+                f"{tasks}it should take {needed.seconds / 60:.0f} minutes, too close to the "
                 f"{machine.task_seconds_max // 60} after which Cloud Run stops a task"
             )
         reason = _in_words(needed, machine, len(plan.clips))
-        return Offer(machine.price_micro_usd(needed.seconds), int(1000 * needed.seconds), reason)
+        return Offer(needed.price_micro_usd(machine), int(1000 * needed.seconds), reason)
 
     def start(self, plan: StitchPlan) -> Started:
         """Run the job, once for an attempt.
@@ -115,28 +120,32 @@ class CloudRunEngine:
             Unavailable: it may or may not have been started.
         """
         self._refuse_starved(plan)
-        folder = _folder(plan, plan.attempt)
+        papers = Papers.of(self._objects, plan, plan.attempt)
         try:
-            claim = self._write(folder, _Record(self._job, self._clock.now()), 0)
+            claim = papers.write_record(Record(self._job_for(plan), self._clock.now()), 0)
         except PreconditionFailed:
-            found = self._again(folder)
+            found = self._again(papers, self._job_for(plan))
             if isinstance(found, Started):
                 return found
             claim = found
-        return self._run(plan, folder, claim)
+        return self._run(plan, papers, claim)
 
     def poll(self, operation: str) -> Running | Stopped | Gone:
         """Ask Cloud Run about an execution, and the program's own papers how far or why."""
         execution, _, folder = operation.partition("@")
-        seen = self._api.get(execution)
+        seen, papers = self._api.get(execution), Papers(self._objects, folder)
         if seen is None or seen.succeeded:
             return Gone()
         if seen.succeeded is False:
-            return self._why_stopped(seen, folder)
+            return self._why_stopped(seen, papers)
         if not seen.started and seen.created_at is not None and self._clock.now() - seen.created_at > _START_PATIENCE:
             self._api.cancel(execution)
-            return self._starved(folder, f"no container of it started in {_START_PATIENCE.seconds // 60} minutes")
-        return Running(self._percent(folder))
+            return self._starved(papers, f"no container of it started in {_START_PATIENCE.seconds // 60} minutes")
+        if stopped := self._hopeless(seen, papers):
+            # What still runs of it is paid for in vain.
+            self._api.cancel(execution)
+            return stopped
+        return Running(papers.percent())
 
     def cancel(self, operation: str) -> None:
         """Stop an execution; one that is over or unknown is left alone."""
@@ -144,151 +153,136 @@ class CloudRunEngine:
 
     def _estimate(self, plan: StitchPlan) -> tuple[Estimate, Machine]:
         # Imported only here: a function that starts no stitch does not pay for it.
-        from adapters.cloud_run_estimate import CPU_MACHINE, GPU_MACHINE, estimate
+        from adapters.cloud_run_estimate import CPU_MACHINE, GPU_MACHINE, TASKS_MAX, estimate
 
         machine = GPU_MACHINE if self._name is EngineName.GPU else CPU_MACHINE
-        return estimate(plan, machine), machine
+        if plan.larger and self._larger_job is not None:
+            machine = replace(machine, memory_gib=LARGER_MEMORY_GIB)
+        return estimate(plan, machine, self._tasks_max or (GPU_TASKS_MAX if machine.gpu else TASKS_MAX)), machine
 
-    def _run(self, plan: StitchPlan, folder: str, claim: int) -> Started:
-        plan_uri = f"{folder}/plan.json"
+    def _run(self, plan: StitchPlan, papers: Papers, claim: int) -> Started:
+        job, plan_uri = self._job_for(plan), f"{papers.folder}/plan.json"
         self._objects.write(plan_uri, plan.to_json().encode())
+        needed, machine = self._estimate(plan)
+        timeout_seconds = _timeout_seconds(plan, needed, machine)
         try:
-            execution = self._api.run(self._job, self._args(plan_uri), self._timeout_seconds(plan))
+            execution = self._api.run(job, self._args(plan, plan_uri), timeout_seconds, needed.task_count)
         except Unavailable:
             raise
         except PipelineError:
             # Nothing was started, so the claim goes: another engine may take this attempt.
-            self._objects.delete(f"{folder}/execution.json")
+            papers.delete_record()
             raise
-        self._write(folder, _Record(self._job, self._clock.now(), execution), claim)
-        return Started(f"{execution}@{folder}")
+        papers.write_record(Record(job, self._clock.now(), execution), claim)
+        return Started(f"{execution}@{papers.folder}")
 
-    def _args(self, plan_uri: str) -> list[str]:
+    def _job_for(self, plan: StitchPlan) -> str:
+        return self._larger_job if plan.larger and self._larger_job is not None else self._job
+
+    def _args(self, plan: StitchPlan, plan_uri: str) -> list[str]:
         # `--work` is in the image's entry point, where its folder is made.
         card = ["--expect-gpu"] if self._name is EngineName.GPU else []
-        return ["--plan", plan_uri, "--objects", "gs://", *card]
+        # Without a larger machine, less is done at a time.
+        less = ["--processes", "1"] if plan.larger and self._larger_job is None else []
+        return ["--plan", plan_uri, "--objects", "gs://", *card, *less]
 
-    def _timeout_seconds(self, plan: StitchPlan) -> int:
-        needed, machine = self._estimate(plan)
-        if not all(clip.facts.duration_ms for clip in plan.clips):
-            return machine.task_seconds_max
-        return min(machine.task_seconds_max, max(_TIMEOUT_SECONDS_MIN, int(_TIMEOUT_FACTOR * needed.seconds)))
-
-    def _again(self, folder: str) -> Started | int:
+    def _again(self, papers: Papers, job: str) -> Started | int:
         """Find what an earlier start of this attempt has begun; else take its claim over and give its generation."""
-        generation, record = self._read(folder)
+        generation, record = papers.record()
         if record.execution:
-            return Started(f"{record.execution}@{folder}")
+            return Started(f"{record.execution}@{papers.folder}")
         now = self._clock.now()
-        if record.job == self._job and now - record.claimed_at < _CLAIM:
-            raise Unavailable(f"start the Cloud Run job {self._job} for {folder}: another start of it is under way")
+        if record.job == job and now - record.claimed_at < _CLAIM:
+            raise Unavailable(f"start the Cloud Run job {job} for {papers.folder}: another start of it is under way")
         # Whoever claimed it died, before the job was run or after.
-        execution = self._api.find(record.job, f"{folder}/plan.json")
-        claim = self._write(folder, _Record(self._job, now, execution), generation)
-        return Started(f"{execution}@{folder}") if execution else claim
+        execution = self._api.find(record.job, f"{papers.folder}/plan.json")
+        claim = papers.write_record(Record(job, now, execution), generation)
+        return Started(f"{execution}@{papers.folder}") if execution else claim
 
     def _refuse_starved(self, plan: StitchPlan) -> None:
         """Leave this attempt to another engine where the one before waited in vain for a machine of ours."""
         if plan.attempt == 1:
             return
         try:
-            _, before = self._read(_folder(plan, plan.attempt - 1))
+            _, before = Papers.of(self._objects, plan, plan.attempt - 1).record()
         except NotFound:
             return
-        if before.starved and before.job == self._job:
-            raise LimitExceeded(f"run the Cloud Run job {self._job}: {before.starved}", code="no_machine")
+        if before.starved and before.job == (job := self._job_for(plan)):
+            raise LimitExceeded(f"run the Cloud Run job {job}: {before.starved}", code="no_machine")
 
-    def _starved(self, folder: str, why: str) -> Stopped:
-        generation, record = self._read(folder)
-        self._write(folder, _Record(record.job, record.claimed_at, record.execution, why), generation)
+    def _starved(self, papers: Papers, why: str) -> Stopped:
+        generation, record = papers.record()
+        papers.write_record(replace(record, starved=why), generation)
         return Stopped("no_machine", f"run the Cloud Run job {record.job}: {why}", retryable=True)
 
-    def _why_stopped(self, seen: Execution, folder: str) -> Stopped:
-        said = self._paper(folder, "error.json")
-        short = seen.name.rpartition("/")[2]
-        if said.get("execution") == short:
-            index = said.get("segmentIndex")
-            return Stopped(str(said.get("code")), str(said.get("message")), bool(said.get("retryable")), index)
+    def _hopeless(self, seen: Execution, papers: Papers) -> Stopped | None:
+        """Say why an execution that runs will come to nothing; None where nothing speaks against it."""
+        said = papers.error(seen.name)
+        if said.get("retryable") is False:
+            return _as_said(said)
+        silent = self._silent(papers) if seen.started else None
+        if silent is None:
+            return None
+        short, minutes = seen.name.rpartition("/")[2], _SILENCE.seconds // 60
+        text = f"the Cloud Run execution {short} hangs: {silent} left no word for {minutes} minutes, so it was stopped"
+        return Stopped("execution_hangs", text, retryable=True, percent=papers.percent())
+
+    def _silent(self, papers: Papers) -> str | None:
+        """Name a task that has left no word for too long; remembers what was seen now."""
+        try:
+            generation, record = papers.record()
+        except NotFound:
+            return None
+        now = self._clock.now()
+        looked = record.looked_at(papers.of_tasks(), now)
+        for name, sight in looked.seen.items():
+            if now - sight.at >= _SILENCE and not papers.has_ended(name):
+                return f"the task of {name}" if name else "its program"
+        if looked != record:
+            with suppress(PreconditionFailed):  # Somebody else looked, too.
+                papers.write_record(looked, generation)
+        return None
+
+    def _why_stopped(self, seen: Execution, papers: Papers) -> Stopped:
+        if said := papers.error(seen.name):
+            return replace(_as_said(said), percent=papers.percent())
         if "quota" in seen.message.lower():
-            return self._starved(folder, seen.message)
+            return self._starved(papers, seen.message)
+        short = seen.name.rpartition("/")[2]
         text = f"the Cloud Run execution {short} ended without a word of the program: {seen.message or seen.reason}"
         if seen.log_url:
             text += f"; its log: {seen.log_url}"
-        code = "execution_cancelled" if seen.reason in {"CANCELLED", "CANCELLING"} else "execution_failed"
-        return Stopped(code, text, retryable=seen.reason not in _MISCONFIGURED)
-
-    def _percent(self, folder: str) -> int | None:
-        percent = self._paper(folder, "progress.json").get("percent")
-        return percent if isinstance(percent, int) and 0 <= percent <= 100 else None
-
-    def _paper(self, folder: str, name: str) -> dict[str, Any]:
-        """Read what the program left; nothing where it left nothing that can be read."""
-        try:
-            said = json.loads(self._objects.read(f"{folder}/{name}"))
-        except (NotFound, ValueError):
-            return {}
-        return said if isinstance(said, dict) else {}
-
-    def _read(self, folder: str) -> tuple[int, _Record]:
-        uri = f"{folder}/execution.json"
-        info = self._objects.stat(uri)
-        if info is None:
-            raise NotFound(f"read {uri}: there is no such object")
-        return info.generation, _Record.from_json(self._objects.read(uri, generation=info.generation))
-
-    def _write(self, folder: str, record: _Record, if_generation: int) -> int:
-        return self._objects.write(f"{folder}/execution.json", record.to_json(), if_generation).generation
+        code, retryable = ended_by(seen.message, seen.reason)
+        return Stopped(code, text, retryable, percent=papers.percent())
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What `execution.json` says: who claimed an attempt, and what runs for it."""
-
-    job: str
-    #: Aware, UTC.
-    claimed_at: datetime
-    #: None as long as no answer of Cloud Run was written down.
-    execution: str | None = None
-    #: Why no machine was found for it; None where one was.
-    starved: str | None = None
-
-    def to_json(self) -> bytes:
-        said = {
-            "job": self.job,
-            "claimedAt": self.claimed_at.isoformat(),
-            "execution": self.execution,
-            "starved": self.starved,
-        }
-        return json.dumps(said).encode()
-
-    @classmethod
-    def from_json(cls, content: bytes) -> _Record:
-        """Read a record.
-
-        Raises:
-            PipelineError: it is none of ours.
-        """
-        try:
-            said = json.loads(content)
-            return cls(said["job"], datetime.fromisoformat(said["claimedAt"]), said["execution"], said["starved"])
-        except (ValueError, KeyError, TypeError) as exc:
-            raise PipelineError(f"read execution.json: {exc!r}; delete it if nothing runs for this attempt") from exc
+def _timeout_seconds(plan: StitchPlan, needed: Estimate, machine: Machine) -> int:
+    if not all(clip.facts.duration_ms for clip in plan.clips):
+        return machine.task_seconds_max
+    return min(machine.task_seconds_max, max(_TIMEOUT_SECONDS_MIN, int(_TIMEOUT_FACTOR * needed.seconds)))
 
 
-def _folder(plan: StitchPlan, attempt: int) -> str:
-    bucket = parse_uri(plan.output_uri).bucket
-    return f"gs://{bucket}/{stitch_name(plan.job_id, attempt, '').rstrip('/')}"
+def _as_said(said: dict[str, object]) -> Stopped:
+    """Give what the program left in error.json."""
+    index = said.get("segmentIndex")
+    bad = index if isinstance(index, int) else None
+    return Stopped(str(said.get("code")), str(said.get("message")), bool(said.get("retryable")), bad)
 
 
 def _in_words(needed: Estimate, machine: Machine, clip_count: int) -> str:
     about = f"about {needed.seconds:.0f} s"
+    fades = f"{needed.fade_count} fade{'s' if needed.fade_count > 1 else ''}" if needed.fade_count else ""
     if not needed.encoded_count:
-        return f"no picture is encoded; {machine.vcpus} processors join the clips in {about}"
-    clips = f"{needed.encoded_count} of {clip_count} clips"
+        if not fades:
+            return f"no picture is encoded; {machine.vcpus} processors join the clips in {about}"
+        what = fades
+    else:
+        what = f"{needed.encoded_count} of {clip_count} clips" + (f" and {fades}" if fades else "")
+    tasks = f" in {needed.task_count} tasks" if needed.task_count > 1 else ""
     if needed.encoder != "libx264":
-        return f"an L4 encodes {clips} in {about}"
+        return f"an L4 encodes {what}{tasks} in {about}"
     why = ", because the card cannot fit clips to others that are kept" if machine.gpu else ""
-    return f"{machine.vcpus} processors encode {clips} in {about}{why}"
+    return f"{machine.vcpus} processors encode {what}{tasks} in {about}{why}"
 
 
 def _gigabytes(size_bytes: int) -> str:

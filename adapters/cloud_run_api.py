@@ -61,8 +61,8 @@ class RunApi:
         self._region = region
         self._endpoint = endpoint
 
-    def run(self, job: str, args: Sequence[str], timeout_seconds: int) -> str:
-        """Run a job with these arguments, and give the execution's name; does not wait for its end.
+    def run(self, job: str, args: Sequence[str], timeout_seconds: int, task_count: int = 1) -> str:
+        """Run a job with these arguments in so many tasks, and give the execution's name; does not wait for its end.
 
         Raises:
             LimitExceeded: there is no such job or no quota for it; nothing was started.
@@ -73,7 +73,7 @@ class RunApi:
 
         overrides = run_v2.RunJobRequest.Overrides(
             container_overrides=[run_v2.RunJobRequest.Overrides.ContainerOverride(args=args)],
-            task_count=1,
+            task_count=task_count,
             timeout={"seconds": timeout_seconds},
         )
         request = run_v2.RunJobRequest(name=self._job(job), overrides=overrides)

@@ -1,20 +1,25 @@
-"""How long a film takes on a Cloud Run job, what it needs there, and what that costs: a model, written down.
+"""How long a film takes on a Cloud Run job, in how many tasks, what it needs there, and what that costs: a model.
 
-    seconds = start + fetch + decode and encode + splice + upload
+    a task's share = start + fetch + decode and encode / tasks
+    the last one   = its share + fetch the pieces + render fades + splice + make the sound + look at joins + upload
 
 Only clips that really are encoded count for encoding: `media.target.choose_target` tells which. NVENC can only make
-films that are encoded whole (`encoders_for`); elsewhere a card is paid for and not used.
+films that are encoded whole (`encoders_for`); elsewhere a card is paid for and not used. What a fade or
+the sound of the whole film takes is done by the last task alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from events.plan import StitchPlan
+from events.plan import Loudness, StitchPlan
+from media.loudness import needs_sound_work
 from media.size import encoded_bytes_max
 from media.target import choose_target
-from media.treatment import Target, Treatment
-from media.video_encoders import encoders_for
+from media.transition import fade_frames, fade_of
+from media.treatment import Treatment
+from media.video_encoders import encoders_for, keyframe_interval
 from pipeline.prices import job_second_micro_usd
 
 #: From the order to the first line of Python, without a card: an estimate, to be measured.
@@ -37,11 +42,25 @@ X264_PIXELS_PER_SECOND = {"veryfast": 6_800_000, "medium": 3_100_000}
 DECODE_PIXELS_PER_SECOND = 30_000_000
 #: NVENC on an L4 at preset p5, one stream: an estimate from 1080p at 200 frames a second, to be measured.
 NVENC_PIXELS_PER_SECOND = 400_000_000
-#: Encoding a clip's sound alone: many times faster than it plays, an estimate.
+#: Encoding or measuring sound: so many times faster than it plays, on one processor; an estimate.
 SOUND_SPEED = 50
+#: How often the sound of the whole film is gone through: measured, made, measured again; where it is made as loud as
+#: others, peaks are held down by trial; music is listened to as well.
+SOUND_PASSES, LOUDNESS_PASSES, MUSIC_PASSES = 3, 3, 2
+#: How long a group of pictures may be of which nothing is known: Veo makes 8 s in one. A fade renders what is left of
+#: the group behind it, and before a cut within one the group is decoded.
+GROUP_SECONDS = 8
+#: The most pixels that are decoded to look at a film's joins (`media/seam_look.py`).
+SEAM_PIXELS_MAX = 1_000_000_000
 
 #: The most frames of a picture that are encoded before they are put away (`gpu_job/chunks.py`).
 CHUNK_FRAMES_MAX = 300
+
+#: How long a task should encode; a film that takes longer is shared out. Each further task costs another start, about
+#: a fortieth of that, and whatever stops one costs less time.
+SHARE_SECONDS = 600
+#: The most tasks of one film; every chunk is made exactly once by any number up to that.
+TASKS_MAX = 50
 
 #: What Python and FFmpeg take of the memory: 0.1 GiB and, with 1080p pictures, up to 1.5 GiB; the rest is the disk.
 PROGRAM_BYTES = 2 * 1024**3
@@ -79,68 +98,138 @@ CPU_MACHINE = Machine(vcpus=8, memory_gib=16, gpu=False, task_seconds_max=24 * 3
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What one film takes on one machine."""
+    """What one film takes on machines of one kind."""
 
-    seconds: float
+    #: How many work at it at the same time.
+    task_count: int
+    #: What each of them takes for its share.
+    share_seconds: float
+    #: What the last one takes more.
+    join_seconds: float
     #: Room that is needed for files at the same time.
     disk_bytes: int
     #: How many clips' pictures are encoded.
     encoded_count: int
+    #: How many fades are rendered.
+    fade_count: int
     #: What encodes them: `h264_nvenc` or `libx264`.
     encoder: str
 
+    @property
+    def seconds(self) -> float:
+        """Give how long the film takes, which is how long the task takes that joins it."""
+        return self.share_seconds + self.join_seconds
 
-def estimate(plan: StitchPlan, machine: Machine) -> Estimate:
-    """Give what a film takes on a machine. A clip whose headers tell no length counts as nothing."""
-    target = choose_target(plan)
-    able = encoders_for(target)
-    encoder = able[0] if machine.gpu else able[-1]
-    fetched = sum(clip.facts.size_bytes for clip in plan.clips)
-    encoded, film = _bytes(plan, target)
-    seconds = float(START_SECONDS) + (CARD_START_SECONDS if machine.gpu else 0)
-    seconds += OBJECT_SECONDS * len(plan.clips) + fetched / FETCH_BYTES_PER_SECOND
-    seconds += _encode_seconds(plan, target, machine, encoder)
-    seconds += film / SPLICE_BYTES_PER_SECOND + film / UPLOAD_BYTES_PER_SECOND
-    count = sum(clip.treatment is Treatment.ENCODE for clip in target.clips)
-    # As `gpu_job/room.py` asks for room: the clips, the film, and chunks that are being made or joined.
-    in_hand = min(encoded, (machine.vcpus + 1) * encoded_bytes_max(target, CHUNK_FRAMES_MAX))
-    return Estimate(seconds, fetched + in_hand + film, count, encoder)
+    def price_micro_usd(self, machine: Machine) -> int:
+        """Give what all tasks cost together; each pays its begun seconds."""
+        others = (self.task_count - 1) * machine.price_micro_usd(self.share_seconds)
+        return machine.price_micro_usd(self.seconds) + others
 
 
-def _bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:
-    """Give the bytes of the encoded clips, and of the film, from above."""
-    encoded = film = 0
-    for clip, treated in zip(plan.clips, target.clips, strict=True):
-        if treated.treatment is Treatment.COPY:
-            film += clip.facts.size_bytes
-            continue
-        is_sound = treated.treatment is Treatment.SOUND
-        made = clip.facts.size_bytes if is_sound else encoded_bytes_max(target, treated.frame_count)
-        encoded += made
-        film += made
-    return encoded, film
+def estimate(plan: StitchPlan, machine: Machine, tasks_max: int = 1) -> Estimate:
+    """Give what a film takes on a machine, or on several. A clip whose headers tell no length counts as nothing."""
+    return _Model(plan, machine).estimate(tasks_max)
 
 
-def _encode_seconds(plan: StitchPlan, target: Target, machine: Machine, encoder: str) -> float:
-    seconds = 0.0
-    picture = target.picture
-    out_px = picture.width_px * picture.height_px
-    for clip, treated in zip(plan.clips, target.clips, strict=True):
-        if treated.treatment is Treatment.COPY:
-            continue
-        seconds += CLIP_SECONDS
-        if treated.treatment is Treatment.SOUND:
-            seconds += clip.facts.duration_ms / 1000 / SOUND_SPEED
-            continue
-        source_px = clip.facts.width_px * clip.facts.height_px
-        seconds += treated.frame_count * _frame_seconds(source_px, out_px, target, machine, encoder)
-    return seconds
+class _Model:
+    """One film on one kind of machine."""
 
+    def __init__(self, plan: StitchPlan, machine: Machine) -> None:
+        self._plan = plan
+        self._machine = machine
+        self._target = choose_target(plan)
+        able = encoders_for(self._target)
+        self._encoder = able[0] if machine.gpu else able[-1]
+        self._clips = list(zip(plan.clips, self._target.clips, strict=True))
+        picture = self._target.picture
+        self._out_px = picture.width_px * picture.height_px
+        self._faded_frames = self._rendered_frames()
 
-def _frame_seconds(source_px: int, out_px: int, target: Target, machine: Machine, encoder: str) -> float:
-    if encoder != "libx264":
-        # Processors and card work side by side: the slower of the two tells.
-        decoding = max(source_px, out_px) / (DECODE_PIXELS_PER_SECOND * machine.vcpus)
-        return max(decoding, out_px / NVENC_PIXELS_PER_SECOND)
-    larger = max(0, source_px - out_px) / (DECODE_PIXELS_PER_SECOND * machine.vcpus)
-    return larger + out_px / (X264_PIXELS_PER_SECOND[target.quality.preset] * machine.vcpus)
+    def estimate(self, tasks_max: int) -> Estimate:
+        chunk_count, encoding = self._chunk_count(), self._encode_seconds()
+        task_count = max(1, min(tasks_max, chunk_count, -int(-encoding // SHARE_SECONDS)))
+        made, copied = self._made_bytes()
+        odd = sum(clip.facts.size_bytes for clip, treated in self._clips if treated.treatment is not Treatment.COPY)
+        fetched = sum(clip.facts.size_bytes for clip in self._plan.clips)
+        share = float(START_SECONDS) + (CARD_START_SECONDS if self._machine.gpu else 0)
+        # Chunks of a clip go to all tasks, so that each fetches nearly all clips of which something is encoded.
+        share += odd / FETCH_BYTES_PER_SECOND + encoding / task_count
+        share += OBJECT_SECONDS * chunk_count / task_count
+        join = OBJECT_SECONDS * len(self._clips) + (fetched - odd + made) / FETCH_BYTES_PER_SECOND
+        join += self._finish_seconds(made + copied)
+        # As `gpu_job/room.py` asks for room: the clips, the film, and chunks or windows that are being made or joined.
+        in_hand = min(made, (self._machine.vcpus + 1) * encoded_bytes_max(self._target, CHUNK_FRAMES_MAX))
+        windows = 2 * encoded_bytes_max(self._target, self._faded_frames)
+        count = sum(treated.treatment is Treatment.ENCODE for _, treated in self._clips)
+        fades = len(self._clips) - 1 if self._plan.has_fades else 0
+        disk = fetched + in_hand + windows + (2 if needs_sound_work(self._plan) else 1) * (made + copied)
+        return Estimate(task_count, share, join, disk, count, fades, self._encoder)
+
+    def _chunk_count(self) -> int:
+        """Give how many chunks there are at least."""
+        encoded = [treated for _, treated in self._clips if treated.treatment is Treatment.ENCODE]
+        return sum(max(1, -(-treated.frame_count // CHUNK_FRAMES_MAX)) for treated in encoded)
+
+    def _made_bytes(self) -> tuple[int, int]:
+        """Give the bytes of the film from above: what is encoded of it, and what is copied."""
+        made = copied = 0
+        for clip, treated in self._clips:
+            if treated.treatment is Treatment.ENCODE:
+                made += encoded_bytes_max(self._target, treated.frame_count)
+            else:
+                copied += clip.facts.size_bytes
+        return made, copied
+
+    def _encode_seconds(self) -> float:
+        """Give how long it takes one task to encode the odd clips."""
+        seconds = 0.0
+        for clip, treated in self._clips:
+            if treated.treatment is Treatment.COPY:
+                continue
+            seconds += CLIP_SECONDS + clip.facts.duration_ms / 1000 / SOUND_SPEED / self._machine.vcpus
+            if treated.treatment is Treatment.ENCODE:
+                source_px = clip.facts.width_px * clip.facts.height_px
+                seconds += treated.frame_count * self._frame_seconds(source_px)
+        return seconds
+
+    def _finish_seconds(self, film_bytes: int) -> float:
+        """Give how long it takes to make the film once all clips conform."""
+        splice, pixels = film_bytes / SPLICE_BYTES_PER_SECOND, self._machine.vcpus * DECODE_PIXELS_PER_SECOND
+        seconds = splice + film_bytes / UPLOAD_BYTES_PER_SECOND
+        joins = len(self._clips) - 1
+        group_px = int(self._target.picture.frame_rate * GROUP_SECONDS) * self._out_px
+        seconds += min(SEAM_PIXELS_MAX, joins * group_px) / pixels
+        if self._plan.has_fades:
+            seconds += joins * CLIP_SECONDS + self._faded_frames * self._frame_seconds(self._out_px)
+        if needs_sound_work(self._plan):
+            seconds += splice + self._sound_passes() * self._film_seconds() / SOUND_SPEED
+        return seconds
+
+    def _rendered_frames(self) -> int:
+        """Give how many frames lie in the windows around fades, from above."""
+        if not self._plan.has_fades:
+            return 0
+        rate = self._target.picture.frame_rate
+        fade = fade_of(self._plan.transition, fade_frames(self._plan.transition_ms, rate))
+        frames = 0
+        for _, treated in self._clips[1:]:
+            encoded = treated.treatment is Treatment.ENCODE
+            group = keyframe_interval(rate) if encoded else int(rate * GROUP_SECONDS)
+            frames += fade.out_frames - fade.overlap_frames + min(treated.frame_count, max(group, fade.in_frames))
+        return frames
+
+    def _sound_passes(self) -> int:
+        passes = SOUND_PASSES + (LOUDNESS_PASSES if self._plan.loudness is not Loudness.KEEP else 0)
+        return passes + (MUSIC_PASSES if self._plan.music is not None else 0)
+
+    def _film_seconds(self) -> Fraction:
+        return sum(treated.frame_count for _, treated in self._clips) / self._target.picture.frame_rate
+
+    def _frame_seconds(self, source_px: int) -> float:
+        machine, out_px = self._machine, self._out_px
+        if self._encoder != "libx264":
+            # Processors and card work side by side: the slower of the two tells.
+            decoding = max(source_px, out_px) / (DECODE_PIXELS_PER_SECOND * machine.vcpus)
+            return max(decoding, out_px / NVENC_PIXELS_PER_SECOND)
+        larger = max(0, source_px - out_px) / (DECODE_PIXELS_PER_SECOND * machine.vcpus)
+        return larger + out_px / (X264_PIXELS_PER_SECOND[self._target.quality.preset] * machine.vcpus)

@@ -19,7 +19,7 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from events.errors import DiskFull, LimitExceeded, NotFound, PipelineError, PreconditionFailed
-from events.names import parse_uri
+from events.names import CHECKPOINTS, parse_uri
 from pipeline.object_port import ObjectInfo
 
 #: What the system says where there is no object of a name.
@@ -31,6 +31,8 @@ _PARTS = ".parts"
 _TURN = "turn"
 #: When a half-written object is nobody's any more; every job ends within a day.
 LEFT_OVER_SECONDS = 2 * 24 * 3600
+#: How long the checkpoints of a film are kept that nobody goes on with (decision 0018).
+CHECKPOINTS_KEPT_SECONDS = 7 * 24 * 3600
 
 
 class DiskObjectStore:
@@ -192,11 +194,19 @@ class DiskObjectStore:
         return info
 
     def tidy(self) -> None:
-        """Remove what writers that died have left half-written; nobody writes at one object for LEFT_OVER_SECONDS."""
+        """Remove what writers that died have left half-written, and checkpoints that nobody goes on with.
+
+        Nobody writes at one object for LEFT_OVER_SECONDS, nor at a film without one for CHECKPOINTS_KEPT_SECONDS.
+        """
         for path in self.parts.iterdir():
             with suppress(FileNotFoundError):
                 if path.name != _TURN and time.time() - path.stat().st_mtime > LEFT_OVER_SECONDS:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for job in self.root.glob(f"*/{CHECKPOINTS}/*"):
+            with suppress(FileNotFoundError):
+                latest = max(path.stat().st_mtime for path in (job, *job.rglob("*")))
+                if time.time() - latest > CHECKPOINTS_KEPT_SECONDS:
+                    shutil.rmtree(job)
 
     def announce(self, uri: str) -> bool:
         """Tell again of an object that is there, in case its writer died before it could; give whether it is."""

@@ -17,7 +17,7 @@ from events.plan import StitchPlan
 _PLAN_DIGEST = "planDigest"
 
 #: What does not change the film.
-_NO_MATTER = {"attempt", "title", "schema_version", "deadline_at"}
+_NO_MATTER = {"attempt", "title", "schema_version", "deadline_at", "larger"}
 
 
 def _digest(plan: StitchPlan) -> str:

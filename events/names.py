@@ -1,9 +1,10 @@
-"""Object names ↔ ids. Everything a job owns lies under `jobs/{job}/`; the name alone tells what an object is.
+"""Object names ↔ ids. What a job keeps lies under `jobs/{job}/`; the name alone tells what an object is.
 
 jobs/{job}/segments/{index}/{attempt}/…          a clip that a generator made (any file below it)
 jobs/{job}/segments/{index}/{attempt}/last_frame.png
 jobs/{job}/stitch/{attempt}/plan.json, report.json
 jobs/{job}/output/{attempt}/film.mp4             the finished video
+checkpoints/{job}/…                              what of a film is encoded already; may go at any time
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _OUTPUT = re.compile(rf"jobs/({JOB_ID.pattern})/output/([1-9][0-9]{{0,5}})/([^/]
 _URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(.+)", re.DOTALL)
 
 LAST_FRAME = "last_frame.png"
+#: What checkpoints' names begin with: first of all, so that a rule of the bucket can delete old ones of all jobs.
+CHECKPOINTS = "checkpoints"
 FILM = "film.mp4"
 
 
@@ -88,6 +91,11 @@ def output_name(job_id: str, attempt: int) -> str:
 def stitch_name(job_id: str, attempt: int, filename: str) -> str:
     """Give the name of a stitch attempt's paper: `plan.json` or `report.json`."""
     return f"jobs/{job_id}/stitch/{attempt}/{filename}"
+
+
+def checkpoints_prefix(job_id: str) -> str:
+    """Give the prefix of a job's checkpoints, of whatever attempt."""
+    return f"{CHECKPOINTS}/{job_id}/"
 
 
 def parse_uri(uri: str) -> ObjectUri:

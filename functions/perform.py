@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from events.errors import PipelineError
+from events.names import checkpoints_prefix
 from functions import adopt, render, stitch
 from functions.advance import advance
 from functions.services import Services
@@ -18,7 +19,7 @@ from pipeline import commands as order
 from pipeline import facts
 from pipeline.commands import Outgoing, as_message
 from pipeline.ports import Committed
-from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Job, Segment, SegmentState
+from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Job, JobState, Segment, SegmentState
 
 log = logging.getLogger("longreel.perform")
 
@@ -130,6 +131,7 @@ def perform(services: Services, committed: Committed) -> list[facts.Event]:
                 _open_window(services, job_id, window_end)
             case order.CloseSegments(job_id):
                 events += _close_segments(services, job_id)
+                _call_off(job, partial(forget_checkpoints, services, job))
             case order.StitchClips():
                 events += stitch.stitch(services, job)
             case order.InspectStitch(_, attempt, operation):
@@ -154,6 +156,13 @@ def _call_off(job: Job, cancel: Callable[[], None]) -> None:
     except PipelineError as exc:
         # It runs to its end, and what it makes is kept; everything else goes on.
         log.warning("%s", exc.message, extra={"action": "not_called_off", "job_id": job.job_id})
+
+
+def forget_checkpoints(services: Services, job: Job) -> None:
+    """Delete what was encoded for the film of a cancelled job, which nobody resumes; what still comes ages away."""
+    if job.state is JobState.CANCELLED and job.stitch.attempt:
+        for info in services.objects.list(f"gs://{services.bucket}/{checkpoints_prefix(job.job_id)}"):
+            services.objects.delete(info.uri)
 
 
 def _open_window(services: Services, job_id: str, window_end: int) -> None:

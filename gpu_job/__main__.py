@@ -18,6 +18,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.stop_on_stdin_eof:
             threading.Thread(target=_stop_at_end_of_stdin, daemon=True).start()
-        return _run(options, reporter)
+        with ExitStack() as ending:
+            return _run(options, reporter, ending)
     except Stopped:
         return STOPPED
     except BrokenPipeError:
@@ -71,14 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _run(options: argparse.Namespace, reporter: Reporter) -> int:
-    """Stitch; every error becomes a line for programs and an exit code."""
+def _run(options: argparse.Namespace, reporter: Reporter, ending: ExitStack) -> int:
+    """Stitch; every error becomes a line for programs and an exit code. `ending` is closed when all is said."""
     segment_index = None
     try:
         objects: Objects
         worker = _Worker()
         if options.objects == CLOUD:
             objects, reporter, worker, nothing_to_do = _on_cloud(options.plan)
+            ending.callback(reporter.end)
             if nothing_to_do is not None:
                 return nothing_to_do
         else:

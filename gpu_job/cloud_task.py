@@ -3,6 +3,9 @@
     progress.json   {"execution": …, "taskAttempt": 0, "percent": 40, "message": "Encoding… 2 of 7 parts are done"}
     error.json      {"execution": …, "taskAttempt": 0, "code": …, "message": …, "retryable": …, "segmentIndex": …}
 
+Of several tasks, those behind the first write `progress-1.json`, `progress-2.json`, …; each writes its own anew as long
+as it lives, and at its end with `"ended": true`, so that one that hangs can be told from one that has done its share.
+
 Source of the variables: https://cloud.google.com/run/docs/container-contract#jobs-env-vars.
 """
 
@@ -88,10 +91,12 @@ class CloudReporter(Reporter):
         self._objects = objects
         self._folder = plan_uri.rpartition("/")[0]
         self._task = task
+        self._progress = f"progress-{task.index}.json" if task.index else PROGRESS
+        self._last: dict[str, Any] | None = None
 
     def final_failure(self) -> dict[str, Any] | None:
-        """Give the error line of an earlier try of this execution that another try cannot mend; None without one."""
-        if self._task.attempt == 0:
+        """Give the error line of another try or task of this execution that no other can mend; None without one."""
+        if self._task.attempt == 0 and self._task.count == 1:
             return None
         paper = self._objects.read(f"{self._folder}/{ERROR}")
         try:
@@ -101,12 +106,25 @@ class CloudReporter(Reporter):
             return None  # Somebody else's paper under our name.
         return said if same and said.get("retryable") is False else None
 
+    def end(self) -> None:
+        """Leave word that nothing more comes of this task, if it has left any."""
+        if self._last is not None:
+            self._leave(self._progress, {**self._last, "percent": self._reached, "ended": True})
+
     def _write(self, line: dict[str, Any]) -> None:
-        paper = {"progress": PROGRESS, "error": ERROR}.get(line["type"])
-        # One bar for all: the first task's share takes about as long as any.
-        if paper is not None and (paper == ERROR or self._task.index == 0):
-            self._leave(paper, line)
+        if line["type"] == "progress":
+            self._last = line
+            self._leave(self._progress, line)
+        if line["type"] == "error" and not self._is_failed_for_good():
+            self._leave(ERROR, line)
         super()._write({**line, "severity": "ERROR"} if line["type"] == "error" else line)
+
+    def _is_failed_for_good(self) -> bool:
+        """Tell whether what becomes of this task would hide why another one's failure is the end of it all."""
+        try:
+            return self.final_failure() is not None
+        except PipelineError:
+            return False
 
     def _leave(self, name: str, line: dict[str, Any]) -> None:
         task = {"execution": self._task.execution, "taskAttempt": self._task.attempt}

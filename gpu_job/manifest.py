@@ -1,12 +1,13 @@
 """Checkpoints: what of a film is encoded already, in the object store, so that it outlives machine and attempt.
 
-    jobs/{job}/checkpoints/{digest of the film}/
+    checkpoints/{job}/{digest of the film}/
         clip-3-chunk-00002-5f1c….mp4     a finished piece
         clip-3-chunk-00002-5f1c….json    its manifest: uri, generation, size, crc32c, frames, what determined it
         run-0-of-1-00.json               a worker began; how much it found done
 
 Each piece has a manifest of its own, so that no object is written by many. A piece counts as done only if its manifest
-is there and the piece is what the manifest says: generation, size and checksum. All of it goes once the film is there.
+is there and the piece is what the manifest says: generation, size and checksum. All of it goes once the film is there
+or its job was cancelled; that of a job which failed stays for a week, in case it is resumed (decision 0018).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from events.errors import NotFound, PipelineError, PreconditionFailed
-from events.names import JOB_ID, parse_uri
+from events.names import JOB_ID, checkpoints_prefix, parse_uri
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.objects import Objects
@@ -30,7 +31,7 @@ from media.crc32c import crc32c
 from pipeline.object_port import ObjectInfo, ObjectStore
 
 #: What of a plan does not change what is encoded for it.
-_NO_MATTER = {"schema_version", "attempt", "title", "deadline_at", "engine", "output_uri", "report_uri"}
+_NO_MATTER = {"schema_version", "attempt", "title", "deadline_at", "engine", "larger", "output_uri", "report_uri"}
 #: Letters of a digest in a name: two different pieces of one film never share as many.
 _SHORT = 16
 #: Manifests that are read at the same time.
@@ -47,7 +48,7 @@ def checkpoint_folder(plan: StitchPlan) -> str:
     if not JOB_ID.fullmatch(job_id):
         job_id = f"job_{hashlib.sha256(job_id.encode()).hexdigest()[:_SHORT]}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
-    return f"gs://{parse_uri(plan.report_uri).bucket}/jobs/{job_id}/checkpoints/{digest}/"
+    return f"gs://{parse_uri(plan.report_uri).bucket}/{checkpoints_prefix(job_id)}{digest}/"
 
 
 @dataclass(frozen=True, slots=True)

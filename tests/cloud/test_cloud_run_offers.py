@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from adapters.cloud_run import CloudRunEngine
 from adapters.cloud_run_estimate import CPU_MACHINE, GPU_MACHINE, Machine, estimate
 from adapters.disk import DiskObjectStore
 from events.clip import ClipFacts
-from events.plan import Compression, Engine, PlannedClip, StitchPlan
+from events.plan import Compression, Engine, Loudness, PlannedClip, StitchPlan, Transition
 from pipeline.prices import job_second_micro_usd
 from pipeline.routing import Offer, Refusal
 from tests.media.test_target import facts as conforming
@@ -138,6 +139,103 @@ def test_a_film_too_long_for_a_task_is_refused_with_the_minutes(
     assert reason.startswith("it should take 1 minutes, too close to the 1 after which Cloud Run stops a task")
 
 
+def test_a_long_film_is_made_in_as_many_tasks_as_have_ten_minutes_of_work_each(cpu: CloudRunEngine) -> None:
+    """An hour of full HD: 26 frames a second on 8 processors, so that it takes 55 minutes to encode."""
+    film = plan(*[clip(60) for _ in range(60)])
+
+    offer = offered(cpu, film)
+
+    assert offer.reason.startswith("8 processors encode 60 of 60 clips in 6 tasks in about ")
+    one, six = estimate(film, CPU_MACHINE), estimate(film, CPU_MACHINE, 50)
+    assert (one.task_count, six.task_count) == (1, 6)
+    assert offer.duration_ms == int(1000 * six.seconds)
+    assert six.join_seconds == one.join_seconds
+    assert 500 < six.share_seconds < 680
+    assert six.seconds < one.seconds / 3
+    # Every task pays its own start, and fetches the clips.
+    assert one.price_micro_usd(CPU_MACHINE) < offer.price_micro_usd < 1.1 * one.price_micro_usd(CPU_MACHINE)
+
+
+def test_what_is_too_long_for_one_task_can_be_made_by_many(
+    cpu: CloudRunEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "CPU_MACHINE", Machine(8, 16, gpu=False, task_seconds_max=3600))
+    film = plan(*[clip(60) for _ in range(60)])
+
+    alone = CloudRunEngine(Engine.CPU, "demo-p", "us-east4", "cpu", DiskObjectStore(tmp_path), tasks_max=1)
+
+    assert " in 6 tasks in about " in offered(cpu, film).reason
+    assert refused(alone, film).startswith("it should take 62 minutes, too close to the 60 after which")
+
+
+def test_what_is_too_long_for_all_tasks_is_refused_with_the_minutes(
+    cpu: CloudRunEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "CPU_MACHINE", Machine(8, 512, gpu=False, task_seconds_max=3600))
+
+    reason = refused(cpu, plan(*[clip(600) for _ in range(160)]))
+
+    assert re.match(r"even in 50 tasks it should take \d+ minutes, too close to the 60 after which", reason), reason
+
+
+def test_a_card_has_one_task_unless_more_are_allowed(gpu: CloudRunEngine, tmp_path: Path) -> None:
+    film = plan(*[clip(60) for _ in range(80)])
+    four = CloudRunEngine(Engine.GPU, "demo-p", "us-east4", "gpu", DiskObjectStore(tmp_path), tasks_max=4)
+
+    assert offered(gpu, film).reason.startswith("an L4 encodes 80 of 80 clips in about ")
+    assert offered(four, film).reason.startswith("an L4 encodes 80 of 80 clips in 2 tasks in about ")
+
+
+@given(
+    seconds=st.integers(1, 600),
+    count=st.integers(1, 40),
+    tasks_max=st.integers(1, 50),
+    compression=st.sampled_from(Compression),
+)
+def test_more_tasks_never_take_longer_and_no_task_is_without_work(
+    seconds: int, count: int, tasks_max: int, compression: Compression
+) -> None:
+    film = plan(*[clip(seconds) for _ in range(count)], compression=compression)
+
+    one, many = estimate(film, CPU_MACHINE), estimate(film, CPU_MACHINE, tasks_max)
+
+    assert 1 <= many.task_count <= tasks_max
+    assert many.task_count <= count * max(1, -(-seconds * 24 // 300))
+    assert many.share_seconds <= one.share_seconds
+    assert many.price_micro_usd(CPU_MACHINE) >= one.price_micro_usd(CPU_MACHINE)
+    if many.task_count > 1:
+        assert many.share_seconds > model.SHARE_SECONDS / 2 or many.task_count == tasks_max
+
+
+def test_fades_cost_the_rest_of_the_groups_that_they_touch(cpu: CloudRunEngine) -> None:
+    clips = [conforming() for _ in range(15)]
+
+    cut, faded = offered(cpu, plan(*clips)), offered(cpu, plan(*clips, transition=Transition.CROSSFADE))
+    again = offered(cpu, plan(*clips, transition=Transition.CROSSFADE, compression=Compression.SMALL))
+    small = offered(cpu, plan(*clips, compression=Compression.SMALL))
+
+    assert faded.reason.startswith("8 processors encode 14 fades in about ")
+    assert again.reason.startswith("8 processors encode 15 of 15 clips and 14 fades in about ")
+    assert cut.duration_ms < faded.duration_ms
+    assert small.duration_ms < again.duration_ms
+
+
+def test_the_sound_of_the_whole_film_costs_its_passes_and_another_splice(cpu: CloudRunEngine) -> None:
+    clips = [clip(60) for _ in range(10)]
+    wishes: list[dict[str, object]] = [
+        {},
+        {"music": "gs://films-a/users/u/music.mp3"},
+        {"loudness": Loudness.R128},
+        {"loudness": Loudness.R128, "music": "gs://films-a/users/u/music.mp3"},
+    ]
+
+    offers = [offered(cpu, plan(*clips, **wish)) for wish in wishes]
+
+    times = [offer.duration_ms for offer in offers]
+    assert times == sorted(set(times))
+    assert times[-1] - times[0] > 1000 * 600 / model.SOUND_SPEED * 5
+
+
 @given(
     seconds=st.integers(1, 600),
     size=st.sampled_from([(640, 360), (1280, 720), (1920, 1080), (3840, 2160)]),
@@ -158,7 +256,7 @@ def test_more_work_never_takes_less_time(
     assert 0 < one.seconds < more.seconds
     assert one.seconds < longer.seconds
     assert 0 < one.disk_bytes < more.disk_bytes
-    assert machine.price_micro_usd(one.seconds) <= machine.price_micro_usd(more.seconds)
+    assert one.price_micro_usd(machine) <= more.price_micro_usd(machine)
 
 
 @given(seconds=st.floats(0, 10_000))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from adapters.gcs import CloudObjectStore
 from adapters.gcs_client import storage_client
-from events.errors import BadMedia, BadMessage, InvalidRequest, NotFound, PreconditionFailed
+from events.errors import BadMedia, BadMessage, InvalidRequest, NotFound, PreconditionFailed, Unavailable
 from gpu_job.cloud_objects import CloudObjects
 from gpu_job.cloud_task import CloudReporter, CloudTask, open_cloud, read_task
 from tests.cloud.servers.storage import StorageServer
@@ -145,6 +145,35 @@ def test_only_a_failure_for_good_of_the_same_execution_ends_another_try(objects:
     for content in (b"{", b"[]", b'{"execution": "stitch-x1", "retryable": true}'):
         objects.write(PLAN.replace("plan.json", "error.json"), content)
         assert reporter(objects, attempt=1).final_failure() is None
+
+
+def test_each_task_leaves_word_of_its_own_and_says_when_nothing_more_comes(objects: CloudObjects) -> None:
+    for index, name in enumerate(["progress.json", "progress-1.json", "progress-2.json"]):
+        said = CloudReporter(StringIO(), objects, PLAN, CloudTask("demo-p", index, 0, "stitch-x1", 3))
+        said.progress(10 + index, "Encoding…")
+        told = {"execution": "stitch-x1", "taskAttempt": 0, "percent": 10 + index, "message": "Encoding…"}
+        assert paper(objects, name) == told
+
+        said.end()
+
+        assert paper(objects, name) == {**told, "ended": True}
+
+
+def test_who_has_left_no_word_need_not_say_that_no_more_comes(storage: StorageServer, objects: CloudObjects) -> None:
+    reporter(objects).end()
+
+    assert storage.log.count("upload") == 0
+
+
+def test_what_one_task_fails_by_for_good_is_hidden_by_no_other_and_ends_those_that_begin(objects: CloudObjects) -> None:
+    first, second = (CloudTask("demo-p", index, 0, "stitch-x1", 2) for index in (0, 1))
+    CloudReporter(StringIO(), objects, PLAN, first).error(BadMedia("decode clip 3: it is broken"), 2)
+
+    other = CloudReporter(StringIO(), objects, PLAN, second)
+    other.error(Unavailable("told to stop"))
+
+    assert paper(objects, "error.json")["code"] == "bad_media"
+    assert other.final_failure() is not None
 
 
 def test_a_store_that_fails_stops_no_progress(

@@ -194,7 +194,7 @@ def test_tasks_of_cloud_run_share_the_work_and_one_joins(cloud: Cloud) -> None:
     assert len(made) >= 4
     assert len([lines for lines in said if notes(lines, "making ")]) == 3
     assert cloud.store.stat(cloud.plan.output_uri)
-    assert cloud.store.list(f"gs://{BUCKET}/jobs/job_abc123/checkpoints/") == []
+    assert cloud.store.list(f"gs://{BUCKET}/checkpoints/job_abc123/") == []
 
 
 def test_of_two_executions_on_one_film_one_works_and_the_other_goes_home(cloud: Cloud) -> None:

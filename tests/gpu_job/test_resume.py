@@ -232,7 +232,7 @@ def test_another_film_of_the_same_job_takes_nothing_from_it(stopped: Film) -> No
 
     assert any("clip-1-chunk-00000" in name for name in stopped.made())
     assert "resumedCount" not in stopped.report()
-    assert stopped.bench.store.list("gs://films-a/jobs/") == [], "nothing of the other film is left either"
+    assert stopped.bench.store.list("gs://films-a/checkpoints/") == [], "nothing of the other film is left either"
 
 
 def flipped(path: Path) -> None:
@@ -317,6 +317,26 @@ def test_a_film_that_was_finished_by_others_meanwhile_is_not_made_again(film: Fi
     assert film.made() == Counter()
 
 
+def test_what_nobody_goes_on_with_is_tidied_away_after_a_week_and_not_before(bench: Bench) -> None:
+    store, now = bench.store, time.time()
+    clip = store.write("gs://films-a/jobs/job_abc123/segments/0/1/clip.mp4", b"clip")
+    pieces = [f"gs://films-a/checkpoints/job_abc123/aa/clip-1-chunk-{number}.mp4" for number in range(2)]
+    for piece in pieces:
+        store.write(piece, b"piece")
+    folder = store.root / "films-a" / "checkpoints" / "job_abc123"
+    for path in (folder, *folder.rglob("*"), store.path(clip.uri)):
+        os.utime(path, (now - 8 * 24 * 3600,) * 2)
+    os.utime(store.path(pieces[1]), (now - 6 * 24 * 3600,) * 2)
+    store.tidy()
+    assert [info.uri for info in store.list("gs://films-a/checkpoints/")] == pieces
+
+    os.utime(store.path(pieces[1]), (now - 8 * 24 * 3600,) * 2)
+    store.tidy()
+
+    assert not folder.exists()
+    assert store.stat(clip.uri)
+
+
 def test_the_folder_is_the_same_for_every_attempt_and_another_for_another_film(
     bench: Bench, make_clip: MakeClip
 ) -> None:
@@ -324,7 +344,7 @@ def test_the_folder_is_the_same_for_every_attempt_and_another_for_another_film(
     again = plan.model_copy(update={"attempt": 3, "output_uri": "gs://b-a/x", "title": "Another"})
 
     assert checkpoint_folder(again) == checkpoint_folder(plan)
-    assert checkpoint_folder(plan).startswith("gs://films-a/jobs/job_abc123/checkpoints/")
+    assert checkpoint_folder(plan).startswith("gs://films-a/checkpoints/job_abc123/")
     assert checkpoint_folder(plan.model_copy(update={"clips": plan.clips * 2})) != checkpoint_folder(plan)
     typed = plan.model_copy(update={"job_id": "../../etc"})
     assert ".." not in checkpoint_folder(typed)

@@ -1,11 +1,11 @@
-"""A loopback server that speaks the Cloud Run API, and runs `gpu_job` as a process for every execution.
+"""A loopback server that speaks the Cloud Run API, and runs `gpu_job` as a process for every task of an execution.
 
     with RunServer() as server:
         server.deploy(RunJob("stitch-cpu", env={"STORAGE_EMULATOR_HOST": storage.url, "LONGREEL_EMULATED": "on"}))
         engine = CloudRunEngine(Engine.CPU, "demo-p", "us-east4", "stitch-cpu", objects, server.url)
         server.misbehave(kind="run", status=503)                    # any fault of an HTTP server
         server.refuse(400, "Quota exceeded for …", "FAILED_PRECONDITION")    # the next run, in Google's words
-        server.next_goes(How(kill_when_it_says="Encoding"))         # the next execution
+        server.next_goes(How(kill_when_it_says="Encoding", task=1)) # the next execution
 
 Kinds of requests: `run`, `get`, `list`, `cancel`, `operation`.
 Source: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.jobs/run and its neighbours.
@@ -101,6 +101,7 @@ class RunServer(LoopbackServer):
                 job,
                 list(containers[0].get("args", [])),
                 int(timeout.rstrip("s")) if timeout else job.timeout_seconds,
+                overrides.get("taskCount") or 1,
                 self._how.popleft() if self._how else How(),
                 Path(self._root.name),
             )
