@@ -5,6 +5,7 @@ A listed encoder may still not work here, and one that works may make rubbish. P
 
 from __future__ import annotations
 
+from media.ffmpeg_limits import PROGRAM_LIMITS
 from media.filters import colour_tags
 from media.treatment import Target
 from media.video_encoders import VIDEO_ENCODERS
@@ -12,7 +13,7 @@ from media.video_encoders import VIDEO_ENCODERS
 #: Luma and chroma of `gray` in BT.601's limited range, and how far a decoder's may be off: less than black or green is.
 _LUMA, _CHROMA, _TOLERANCE = 126, 128, 12
 
-_QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
+_QUIET = (*PROGRAM_LIMITS, "-loglevel", "error")
 
 
 def trial_args(encoder: str, target: Target) -> list[str]:

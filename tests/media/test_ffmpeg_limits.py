@@ -10,11 +10,13 @@ import pytest
 from events.clip import ClipFacts
 from events.plan import Fit, Transition
 from media.encoder import DEMUXERS, ClipEncode, chunk_args, count_args, sound_args
+from media.encoder_trial import trial_args, trial_reading_args
 from media.ffmpeg_limits import INPUT_LIMITS, PICTURE_PX_MAX, PIECE_BYTES_MAX, PROGRAM_LIMITS, STREAMS_MAX
 from media.loudness import Bed, Gain
 from media.sound_args import FilmInput, finish_args, measure_args, mix_graph
 from media.transition import fade_of
 from media.treatment import Colour, Picture, Quality, SoundFormat, Target
+from media.video_encoders import VIDEO_ENCODERS
 from media.window_args import WindowClip, WindowEncode, WindowSound, decode_args, window_args
 
 PICTURE = Picture(160, 96, Fraction(24), "high", 2, 0, Colour())
@@ -71,6 +73,12 @@ def test_every_order_begins_with_the_limits_and_each_file_has_them(name: str) ->
         else:
             assert values(before, "-f") == ["lavfi"], "what is read is a file or made of nothing"
     assert files >= 1
+
+
+@pytest.mark.parametrize("encoder", VIDEO_ENCODERS)
+def test_the_trial_of_an_encoder_is_within_the_limits_too(encoder: str) -> None:
+    assert tuple(trial_args(encoder, TARGET)[: len(PROGRAM_LIMITS)]) == PROGRAM_LIMITS
+    assert values(trial_reading_args(), "-max_alloc") == [str(PIECE_BYTES_MAX)]
 
 
 def test_the_limits_say_what_the_numbers_say() -> None:
