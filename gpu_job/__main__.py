@@ -169,7 +169,8 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 def _stop_at_end_of_stdin() -> None:
     """Wait until whoever started us closes our standard input or dies, then end as on SIGTERM."""
-    while sys.stdin.buffer.read(4096):
+    # Not by `sys.stdin`: its lock, held here for as long as we wait, would make Python abort at the very end.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     # A copy inside the kernel or a library may hear of no signal for long. FFmpeg is tethered to us and dies with us.
