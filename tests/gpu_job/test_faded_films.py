@@ -110,7 +110,8 @@ SCENES = {
     "texture": "mandelbrot=size=320x180:rate={rate}",
     "noise": "testsrc2=size=320x180:rate={rate},noise=alls=14:allf=t",
     "gradients": "gradients=size=320x180:rate={rate}:speed=0.03:seed=3",
-    "darkness": "mandelbrot=size=320x180:rate={rate}:start_scale=1,eq=brightness=-0.35:contrast=0.35,noise=alls=4:allf=t",
+    "darkness": "mandelbrot=size=320x180:rate={rate}:start_scale=1,eq=brightness=-0.35:contrast=0.35,"
+    "noise=alls=4:allf=t",
     "a swarm": "life=size=160x90:rate={rate}:mold=10:ratio=0.2:death_color=#203040:life_color=#d0c090:seed=5,"
     "scale=320x180",
 }

@@ -196,6 +196,22 @@ def test_sound_and_picture_end_together_within_a_frame(film: Film) -> None:
         assert abs((end - start) / FILM_RATE - clip.seconds) <= 1 / FILM_RATE / 2
 
 
+def test_the_film_is_as_every_player_takes_it(film: Film) -> None:
+    with FileReader(film.path) as reader:
+        movie = read_movie(reader, "film")
+        head = reader.read(0, 200_000)
+    assert 0 < head.find(b"moov") < head.find(b"mdat")
+    assert head.count(b"moof") == 0
+    assert (len(movie.video_tracks), len(movie.sound_tracks)) == (1, 1)
+    for track in (movie.video, movie.sound):
+        assert track is not None
+        assert (len(track.edits), track.entry_count) == (1, 1)
+        assert list(track.chunk_offsets) == sorted(track.chunk_offsets)
+    with av.open(str(film.path)) as opened:
+        starts = [chapter["start"] * (chapter["time_base"] or Fraction(0)) for chapter in opened.chapters()]
+    assert starts == pytest.approx([float(start / FILM_RATE) for start in STARTS[:-1]], abs=0.001)
+
+
 def test_nothing_clicks_and_nothing_dips_where_both_clips_sound(film: Film) -> None:
     around, half = round(0.08 * film.rate_hz), film.rate_hz // TONE_HZ // 2
     clicks, dips = {}, {}
