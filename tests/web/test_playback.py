@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -33,7 +34,12 @@ SPECS = [ClipSpec(number, frames=12, fps=str(FPS), video=CODED) for number in (1
 LONG = [ClipSpec(number, frames=17, fps=str(FPS), video=CODED) for number in (4, 5, 6)]
 SILENT = [ClipSpec(number, frames=12, fps=str(FPS), video=CODED, tone=None) for number in (7, 8)]
 ODD = ClipSpec(9, frames=12, fps=str(FPS), video=CODED, size=(320, 192))
+FAST = [ClipSpec(number, frames=20, fps="60", video=CODED) for number in (10, 11)]
+TELEVISION = [ClipSpec(number, frames=13, fps="30000/1001", video=CODED) for number in (12, 13, 14)]
 NAMES = ["control", "grid", "smart", "trimmed", "composed", "silent", "odd", "loud", "faded"]
+NAMES += ["black", "music", "fast", "television"]
+#: Frames a second of the films that have others.
+RATES_OF = {"fast": Fraction(60), "television": Fraction(30000, 1001)}
 
 
 def tags(count: int) -> FilmTags:
@@ -49,7 +55,10 @@ def tags(count: int) -> FilmTags:
 def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Make a film of every kind."""
     folder = tmp_path_factory.mktemp("films")
-    clips = {spec: make_clip(spec, folder / f"clip{spec.number}.mp4") for spec in [*SPECS, *LONG, *SILENT, ODD]}
+    clips = {
+        spec: make_clip(spec, folder / f"clip{spec.number}.mp4")
+        for spec in [*SPECS, *LONG, *SILENT, *FAST, *TELEVISION, ODD]
+    }
     film = {name: folder / f"{name}.mp4" for name in NAMES}
     three = [clips[spec] for spec in SPECS]
     splice_files(three, film["grid"], sound=Sound.GRID, tags=tags(3))
@@ -60,14 +69,20 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     film["odd"] = stitch(folder / "bench-odd", [three[0], clips[ODD], three[2]])
     film["loud"] = stitch(folder / "bench-loud", three, loudness=Loudness.R128)
     film["faded"] = stitch(folder / "bench-faded", three, transition=Transition.CROSSFADE, transition_ms=250)
+    film["black"] = stitch(folder / "bench-black", three, transition=Transition.FADE_BLACK, transition_ms=250)
+    film["music"] = stitch(folder / "bench-music", three, music="gs://clips-a/0/clip4.mp4", more=clips[LONG[0]])
+    film["fast"] = stitch(folder / "bench-fast", [clips[spec] for spec in FAST])
+    film["television"] = stitch(folder / "bench-television", [clips[spec] for spec in TELEVISION])
     run_ffmpeg(["-i", str(film["grid"]), *CODED, "-c:a", "aac", "-map_chapters", "-1", str(film["control"])])
     return film
 
 
-def stitch(folder: Path, clips: list[Path], **wishes: object) -> Path:
-    """Make a film by the stitch program."""
+def stitch(folder: Path, clips: list[Path], more: Path | None = None, **wishes: object) -> Path:
+    """Make a film by the stitch program; `more` lies in the store beside the clips, as the music."""
     folder.mkdir()
     bench = Bench(folder, FFmpeg(Path(imageio_ffmpeg.get_ffmpeg_exe())))
+    if more:
+        bench.store.write(str(wishes["music"]), more.read_bytes())
     bench.stitch(bench.plan(*clips, **wishes))
     return bench.film
 
@@ -116,14 +131,14 @@ def test_chromium_shows_every_frame_in_order_through_every_join(name: str, showi
 def test_chromium_shows_every_frame_when_it_is_due(name: str, showings: dict[str, Showing]) -> None:
     showing = showings[name]
 
-    assert showing.times == pytest.approx([i / FPS for i in range(len(EXPECTED[name]))], abs=1e-4)
+    assert showing.times == pytest.approx([float(i / rate(name)) for i in range(len(EXPECTED[name]))], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_chromium_knows_how_long_a_film_is_and_ends_on_its_last_frame(name: str, showings: dict[str, Showing]) -> None:
     showing = showings[name]
 
-    assert showing.duration == pytest.approx(len(EXPECTED[name]) / FPS, abs=1e-3)
+    assert showing.duration == pytest.approx(float(len(EXPECTED[name]) / rate(name)), abs=1e-3)
     assert showing.ended_at == pytest.approx(showing.duration, abs=1e-3)
     assert showing.last == EXPECTED[name][-1]
 
@@ -139,10 +154,15 @@ def test_a_jump_shows_the_frame_that_is_due_there(name: str, cinema: Cinema, fil
     # To each join, just before it, and back: forwards within what is decoded, and backwards out of it.
     order = [i for first in JOINS[name] for i in (first, first - 1, len(expected) - 1, first + 1)] + [0]
 
-    (found,) = cinema.seek([films[name]], [(i + 0.5) / FPS for i in order])
+    (found,) = cinema.seek([films[name]], [float((i + Fraction(1, 2)) / rate(name)) for i in order])
 
     wanted = [expected[i] for i in order]
     assert told(found, wanted) == wanted
+
+
+def rate(name: str) -> Fraction:
+    """Give a film's frames a second."""
+    return RATES_OF.get(name, Fraction(FPS))
 
 
 def is_whole(showing: Showing, expected: list[tuple[int, int]]) -> bool:
@@ -155,7 +175,7 @@ def told(frames: list[tuple[int, int]], expected: list[tuple[int, int]]) -> list
     return [MIXED if code == MIXED else frame for frame, code in zip(frames, expected, strict=True)]
 
 
-#: A frame that shows two clips at once.
+#: A frame that shows two clips at once, or one in the dark.
 MIXED = (0, 0)
 
 
@@ -164,6 +184,13 @@ def faded(overlap: int) -> list[tuple[int, int]]:
     first, second, third = ([(spec.number, i) for i in range(spec.frames)] for spec in SPECS)
     fade = [MIXED] * overlap
     return [*first[:-overlap], *fade, *second[overlap:-overlap], *fade, *third[overlap:]]
+
+
+def blackened(out: int, into: int) -> list[tuple[int, int]]:
+    """Give the frames of clips that fade to black, in so many frames, and from black."""
+    first, second, third = ([(spec.number, i) for i in range(spec.frames)] for spec in SPECS)
+    fade = [MIXED] * (out + into)
+    return [*first[:-out], *fade, *second[into:-out], *fade, *third[into:]]
 
 
 def kept(frame_counts: list[int]) -> list[tuple[int, int]]:
@@ -176,5 +203,9 @@ EXPECTED = dict.fromkeys(NAMES, expected_frames(SPECS)) | {
     "silent": expected_frames(SILENT),
     "odd": expected_frames([SPECS[0], ODD, SPECS[2]]),
     "faded": faded(3),
+    "black": blackened(1, 2),
+    "fast": expected_frames(FAST),
+    "television": expected_frames(TELEVISION),
 }
 JOINS = {name: [12, 24] for name in NAMES} | {"trimmed": [12, 22], "silent": [12], "faded": [9, 18]}
+JOINS |= {"fast": [20], "television": [13, 26]}
