@@ -98,7 +98,15 @@ def _engines(config: CloudConfig, objects: CloudObjectStore) -> list[Engine]:
     if config.transcoder:
         topic = config.topic_prefix + Topic.TRANSCODER_REPORTS
         engines.append(TranscoderEngine(config.project, config.region, topic, objects, config.transcoder_endpoint))
-    for name, job in ((EngineName.GPU, config.gpu_job), (EngineName.CPU, config.cpu_job)):
+    place = (config.project, config.region)
+    for name, job, larger in (
+        (EngineName.GPU, config.gpu_job, config.larger_gpu_job),
+        (EngineName.CPU, config.cpu_job, config.larger_cpu_job),
+    ):
         if job is not None:
-            engines.append(CloudRunEngine(name, config.project, config.region, job, objects, config.run_endpoint))
+            tasks_max = config.gpu_tasks_max if name is EngineName.GPU else None
+            endpoint = config.run_endpoint
+            engines.append(
+                CloudRunEngine(name, *place, job, objects, endpoint, tasks_max=tasks_max, larger_job_name=larger)
+            )
     return engines

@@ -36,7 +36,7 @@ _START_PATIENCE = timedelta(minutes=10)
 _SILENCE = timedelta(minutes=5)
 #: Memory of the job for films that were too large for the other; its files lie in it as well.
 LARGER_MEMORY_GIB: Final = 32
-#: Tasks with a card, unless the configuration says more: a project's first quota of cards is a handful for all films.
+#: Tasks with a card, unless somebody says more: a project's first quota of cards is a handful for all films.
 GPU_TASKS_MAX: Final = 1
 
 

@@ -199,6 +199,8 @@ class _Model:
         joins = len(self._clips) - 1
         group_px = int(self._target.picture.frame_rate * GROUP_SECONDS) * self._out_px
         seconds += min(SEAM_PIXELS_MAX, joins * group_px) / pixels
+        # Around a chain's repeated frames a group is decoded to look at them, and again to encode the end of a clip.
+        seconds += len(self._plan.continued_clips) * (CLIP_SECONDS + 2 * group_px / pixels)
         if self._plan.has_fades:
             seconds += joins * CLIP_SECONDS + self._faded_frames * self._frame_seconds(self._out_px)
         if needs_sound_work(self._plan):

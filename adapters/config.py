@@ -68,6 +68,7 @@ class CloudConfig:
     | LONGREEL_TRANSCODER | on | off takes the Transcoder API out of the routes |
     | LONGREEL_GPU_JOB | none | name of the Cloud Run job with an L4; none takes it out of the routes |
     | LONGREEL_CPU_JOB | none | name of the Cloud Run job without a card; none takes it out of the routes |
+    | LONGREEL_GPU_TASKS_MAX | 1 | tasks with an L4 that one film may be shared out to, 1 to 50 |
     | LONGREEL_LARGER_GPU_JOB | none | a job like LONGREEL_GPU_JOB with 32 GiB, for films that ran out of memory there |
     | LONGREEL_LARGER_CPU_JOB | none | a job like LONGREEL_CPU_JOB with 32 GiB, for films that ran out of memory there |
     | LONGREEL_TOPIC_PREFIX | none | what every topic's name begins with, such as staging- |
@@ -95,6 +96,8 @@ class CloudConfig:
     transcoder: bool = True
     gpu_job: str | None = None
     cpu_job: str | None = None
+    #: At least 1.
+    gpu_tasks_max: int = 1
     larger_gpu_job: str | None = None
     larger_cpu_job: str | None = None
     topic_prefix: str = ""
@@ -149,6 +152,7 @@ def read_cloud_config(environment: Mapping[str, str] | None = None) -> CloudConf
         transcoder=_switch(env, "LONGREEL_TRANSCODER", default=True),
         gpu_job=env.get("LONGREEL_GPU_JOB") or None,
         cpu_job=env.get("LONGREEL_CPU_JOB") or None,
+        gpu_tasks_max=_number(env, "LONGREEL_GPU_TASKS_MAX", CloudConfig.gpu_tasks_max, 50),
         larger_gpu_job=env.get("LONGREEL_LARGER_GPU_JOB") or None,
         larger_cpu_job=env.get("LONGREEL_LARGER_CPU_JOB") or None,
         topic_prefix=env.get("LONGREEL_TOPIC_PREFIX", ""),
