@@ -19,7 +19,7 @@ from media.clip_file import DiskClip
 from media.conform import milliseconds
 from media.fade_layout import LEAD_SAMPLES, PRIMING_SAMPLES, FadedFilm
 from media.film_tags import FilmTags, tags_of
-from media.size import encoded_bytes_max, sound_bytes_max
+from media.size import encoded_bytes_max
 from media.target import frames_kept
 from media.transition import Span, Stretch, Window, fade_frames, fade_of
 from media.treatment import ClipTreatment, Target, Treatment
@@ -53,7 +53,7 @@ class FadeWork:
             processes: how many windows are rendered at a time.
             are_kept_here: whether windows that are done lie on the same disk.
         """
-        windows = [encoded_bytes_max(self.target, window.frame_count) for window in self.film.windows]
+        windows = list(map(self._window_bytes, self.film.windows))
         excerpts = nlargest(processes, map(self._excerpts_bytes, self.film.windows))
         copied = sum(self._bytes_of(part.clip, part.first_frame, part.frame_count) for part in self._stretches)
         made = sum(windows)
@@ -63,13 +63,19 @@ class FadeWork:
     def _stretches(self) -> list[Stretch]:
         return [part for part in self.film.parts if isinstance(part, Stretch)]
 
+    def _window_bytes(self, window: Window) -> int:
+        shown = sum(self._bytes_of(s.clip, s.first_frame, s.frame_count) for s in (window.out, window.into))
+        return encoded_bytes_max(self.target, window.frame_count, like_bytes=shown)
+
     def _excerpts_bytes(self, window: Window) -> int:
         return sum(self._bytes_of(span.clip, *self.film.excerpt_of(span)) for span in (window.out, window.into))
 
     def _bytes_of(self, clip: int, first_frame: int, frame_count: int) -> int:
-        """Give the bytes of some frames of a clip, their sound included."""
-        sums = self.film.movies[clip].video.size_sums
-        return sums[first_frame + frame_count] - sums[first_frame] + sound_bytes_max(self.target, frame_count)
+        """Give the bytes of some frames of a clip, with as large a share of what is not picture."""
+        movie = self.film.movies[clip]
+        sums = movie.video.size_sums
+        rest = max(0, movie.size_bytes - sums[-1])
+        return sums[first_frame + frame_count] - sums[first_frame] + rest * frame_count // movie.video.sample_count
 
     def write_excerpts(self, window: Window) -> None:
         """Write the files that a window's task reads; cheap, since bytes are only copied."""

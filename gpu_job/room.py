@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from events.clip import ClipFacts
 from events.plan import StitchPlan
 from gpu_job.chunks import chunk_frames
 from gpu_job.objects import Objects
@@ -28,7 +31,9 @@ def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: in
     windows = windows_bytes(plan, target)
     under_way = processes or process_count(target, largest_px(plan))
     # One more: a finished piece is fetched again to be joined.
-    in_hand = min(made, (under_way + 1) * chunk_bytes(target)) + min(windows, under_way * _window_bytes(plan, target))
+    in_hand = min(made, (under_way + 1) * chunk_bytes(plan, target))
+    if windows:
+        in_hand = max(in_hand, (under_way + 1) * _window_bytes(plan, target))
     kept = made + windows if are_kept_here(plan, objects) else 0
     film = made + copied + windows
     return fetched + kept + film + max(in_hand, _finishing_bytes(plan, target, objects, film))
@@ -44,8 +49,7 @@ def film_bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:
     made = copied = 0
     for clip, treated in zip(plan.clips, target.clips, strict=True):
         if treated.treatment is Treatment.ENCODE:
-            unknown = 0 if clip.facts.duration_ms else _UNKNOWN_GROWTH * clip.facts.size_bytes
-            made += max(encoded_bytes_max(target, treated.frame_count), unknown)
+            made += _encoded_bytes(clip.facts, treated.frame_count, target)
         else:
             copied += clip.facts.size_bytes
         if treated.treatment is Treatment.SOUND:
@@ -53,15 +57,21 @@ def film_bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:
     return made, copied
 
 
-def chunk_bytes(target: Target) -> int:
+def chunk_bytes(plan: StitchPlan, target: Target) -> int:
     """Give the bytes of a chunk, from above."""
-    encoded = (clip.frame_count for clip in target.clips if clip.treatment is Treatment.ENCODE)
-    return encoded_bytes_max(target, chunk_frames(target, sum(encoded)))
+    encoded = [index for index, clip in enumerate(target.clips) if clip.treatment is Treatment.ENCODE]
+    frames = chunk_frames(target, sum(target.clips[index].frame_count for index in encoded))
+    return max(
+        (_chunk_bytes(plan.clips[i].facts, target.clips[i].frame_count, frames, target) for i in encoded), default=0
+    )
 
 
 def windows_bytes(plan: StitchPlan, target: Target) -> int:
     """Give the bytes of what is rendered around fades, from above: all frames, since a clip may have one key frame."""
-    return encoded_bytes_max(target, sum(clip.frame_count for clip in target.clips)) if plan.has_fades else 0
+    if not plan.has_fades:
+        return 0
+    treated = zip(plan.clips, target.clips, strict=True)
+    return sum(_encoded_bytes(clip.facts, each.frame_count, target) for clip, each in treated)
 
 
 def largest_px(plan: StitchPlan) -> int:
@@ -71,10 +81,26 @@ def largest_px(plan: StitchPlan) -> int:
 
 def _window_bytes(plan: StitchPlan, target: Target) -> int:
     """Give the bytes of a window that is being rendered, from above: excerpts of two clips, and what comes of them."""
-    return 4 * max(
-        max(clip.facts.size_bytes, encoded_bytes_max(target, treated.frame_count))
+    return 2 * max(
+        clip.facts.size_bytes + _encoded_bytes(clip.facts, treated.frame_count, target)
         for clip, treated in zip(plan.clips, target.clips, strict=True)
     )
+
+
+def _encoded_bytes(facts: ClipFacts, frame_count: int, target: Target) -> int:
+    """Give the bytes of a clip that is encoded, from above."""
+    if not facts.duration_ms:
+        return max(encoded_bytes_max(target, frame_count), _UNKNOWN_GROWTH * facts.size_bytes)
+    seconds = frame_count / target.picture.frame_rate
+    growth = Fraction(target.picture.width_px * target.picture.height_px, facts.width_px * facts.height_px)
+    like = facts.size_bytes * max(Fraction(1), seconds * 1000 / facts.duration_ms) * max(Fraction(1), growth)
+    return encoded_bytes_max(target, frame_count, like_bytes=int(like))
+
+
+def _chunk_bytes(facts: ClipFacts, clip_frames: int, most: int, target: Target) -> int:
+    """Give the bytes of the largest chunk of a clip: its pictures may differ."""
+    whole = _encoded_bytes(facts, clip_frames, target)
+    return min(whole, 2 * whole * most // max(1, clip_frames))
 
 
 def _finishing_bytes(plan: StitchPlan, target: Target, objects: Objects, film: int) -> int:

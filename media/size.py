@@ -6,6 +6,10 @@ from media.treatment import Target
 
 #: Bits for each pixel of a frame at x264's constant rate factor 20; noisy hand-held pictures reach it, others do not.
 _BITS_PER_PIXEL_AT_20 = 0.25
+#: How many times as many bits noise takes; only what has so many already is noise.
+_NOISE_BITS = 6
+#: How many times as many bits our encoder may take for noise as the one that wrote it.
+_OTHER_HANDS = 1.5
 
 #: x264's size halves with every six steps of its constant rate factor.
 _CRF_STEPS_PER_HALF = 6
@@ -14,12 +18,19 @@ _CRF_STEPS_PER_HALF = 6
 _REST_BYTES_PER_SECOND = 80_000
 
 
-def encoded_bytes_max(target: Target, frame_count: int) -> int:
-    """Give the bytes that a clip of so many frames will hardly exceed once it is encoded for this film."""
+def encoded_bytes_max(target: Target, frame_count: int, *, like_bytes: int = 0) -> int:
+    """Give the bytes that a clip of so many frames will hardly exceed once it is encoded for this film.
+
+    Args:
+        target: the film.
+        frame_count: of the clip, at the film's rate.
+        like_bytes: what the same pictures take where they come from, were they as many and as large.
+    """
     picture = target.picture
     bits_per_pixel = _BITS_PER_PIXEL_AT_20 * 2 ** ((20 - target.quality.crf) / _CRF_STEPS_PER_HALF)
-    pictures = picture.width_px * picture.height_px * frame_count * bits_per_pixel / 8
-    return int(pictures) + sound_bytes_max(target, frame_count)
+    pictures = int(picture.width_px * picture.height_px * frame_count * bits_per_pixel / 8)
+    like = int(_OTHER_HANDS * like_bytes)
+    return max(pictures, min(_NOISE_BITS * pictures, like)) + sound_bytes_max(target, frame_count)
 
 
 def sound_bytes_max(target: Target, frame_count: int) -> int:
