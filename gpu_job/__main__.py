@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.stop_on_stdin_eof:
             threading.Thread(target=_stop_at_end_of_stdin, daemon=True).start()
         with ExitStack() as ending:
+            ending.callback(reporter.end)
             return _run(options, reporter, ending)
     except Stopped:
         return STOPPED

@@ -72,6 +72,12 @@ class Reporter:
         self._percent, self._said_at = percent, now
         self._write({"type": "progress", "percent": percent, "message": self._message})
 
+    def end(self) -> None:
+        """Say how far the work came, where that was held back: whoever goes on knows then that it brought something."""
+        with self._lock:
+            if self._said_at is not None and self._reached > self._percent:
+                self._say(self._reached, self._clock())
+
     def share(self, first: int, last: int, share: float, message: str) -> None:
         """Say how much of a part of the work is done, 0 to 1; the part spans `first` to `last` percent."""
         self.progress(first + int((last - first) * max(0.0, min(1.0, share))), message)
