@@ -50,8 +50,9 @@ SOUND_PASSES, LOUDNESS_PASSES, MUSIC_PASSES = 3, 3, 2
 #: How long a group of pictures may be of which nothing is known: Veo makes 8 s in one. A fade renders what is left of
 #: the group behind it, and before a cut within one the group is decoded.
 GROUP_SECONDS = 8
-#: The most pixels that are decoded to look at a film's joins (`media/seam_look.py`).
-SEAM_PIXELS_MAX = 1_000_000_000
+#: The most pixels that are decoded to look at a film's joins, and how many one core decodes in a second where nothing
+#: is done with most of them (`media/seam_look.py`).
+SEAM_PIXELS_MAX, LOOK_PIXELS_PER_SECOND = 1_000_000_000, 500_000_000
 
 #: The most frames of a picture that are encoded before they are put away (`gpu_job/chunks.py`).
 CHUNK_FRAMES_MAX = 300
@@ -194,13 +195,13 @@ class _Model:
 
     def _finish_seconds(self, film_bytes: int) -> float:
         """Give how long it takes to make the film once all clips conform."""
-        splice, pixels = film_bytes / SPLICE_BYTES_PER_SECOND, self._machine.vcpus * DECODE_PIXELS_PER_SECOND
+        splice = film_bytes / SPLICE_BYTES_PER_SECOND
         seconds = splice + film_bytes / UPLOAD_BYTES_PER_SECOND
         joins = len(self._clips) - 1
         group_px = int(self._target.picture.frame_rate * GROUP_SECONDS) * self._out_px
-        seconds += min(SEAM_PIXELS_MAX, joins * group_px) / pixels
+        seconds += min(SEAM_PIXELS_MAX, joins * group_px) / LOOK_PIXELS_PER_SECOND
         # Around a chain's repeated frames a group is decoded to look at them, and again to encode the end of a clip.
-        seconds += len(self._plan.continued_clips) * (CLIP_SECONDS + 2 * group_px / pixels)
+        seconds += len(self._plan.continued_clips) * (CLIP_SECONDS + 2 * group_px / LOOK_PIXELS_PER_SECOND)
         if self._plan.has_fades:
             seconds += joins * CLIP_SECONDS + self._faded_frames * self._frame_seconds(self._out_px)
         if needs_sound_work(self._plan):

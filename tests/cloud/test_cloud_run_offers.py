@@ -165,7 +165,7 @@ def test_what_is_too_long_for_one_task_can_be_made_by_many(
     alone = CloudRunEngine(Engine.CPU, "demo-p", "us-east4", "cpu", DiskObjectStore(tmp_path), tasks_max=1)
 
     assert " in 6 tasks in about " in offered(cpu, film).reason
-    assert refused(alone, film).startswith("it should take 62 minutes, too close to the 60 after which")
+    assert re.match(r"it should take 6\d minutes, too close to the 60 after which", refused(alone, film))
 
 
 def test_what_is_too_long_for_all_tasks_is_refused_with_the_minutes(
