@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from heapq import nlargest
@@ -24,7 +24,7 @@ from media.target import frames_kept
 from media.transition import Span, Stretch, Window, fade_frames, fade_of
 from media.treatment import ClipTreatment, Target, Treatment
 from media.trim import nearest_cut
-from media.window_args import WindowEncode, window_args
+from media.window_args import WindowEncode, window_args, window_quality
 from media.write import FilmPart, Progress, splice_parts, write_excerpt
 
 
@@ -65,7 +65,8 @@ class FadeWork:
 
     def _window_bytes(self, window: Window) -> int:
         shown = sum(self._bytes_of(s.clip, s.first_frame, s.frame_count) for s in (window.out, window.into))
-        return encoded_bytes_max(self.target, window.frame_count, like_bytes=shown)
+        target = replace(self.target, quality=window_quality(self.target))
+        return encoded_bytes_max(target, window.frame_count, like_bytes=shown)
 
     def _excerpts_bytes(self, window: Window) -> int:
         return sum(self._bytes_of(span.clip, *self.film.excerpt_of(span)) for span in (window.out, window.into))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from events.clip import ClipFacts
@@ -12,6 +13,7 @@ from gpu_job.parallel import process_count
 from media.loudness import needs_sound_work
 from media.size import encoded_bytes_max, sound_bytes_max
 from media.treatment import Target, Treatment
+from media.window_args import window_quality
 
 #: A clip whose headers do not tell how long it is becomes so many times as large at most, once it is encoded.
 _UNKNOWN_GROWTH = 3
@@ -33,7 +35,9 @@ def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: in
     # One more: a finished piece is fetched again to be joined.
     in_hand = min(made, (under_way + 1) * chunk_bytes(plan, target))
     if windows:
-        in_hand = max(in_hand, (under_way + 1) * _window_bytes(plan, target))
+        # A frame of a clip is in two excerpts at most, and in one window.
+        all_of_them = windows + 2 * (made + copied)
+        in_hand = max(in_hand, min(all_of_them, (under_way + 1) * _window_bytes(plan, target)))
     kept = made + windows if are_kept_here(plan, objects) else 0
     film = made + copied + windows
     return fetched + kept + film + max(in_hand, _finishing_bytes(plan, target, objects, film))
@@ -70,6 +74,7 @@ def windows_bytes(plan: StitchPlan, target: Target) -> int:
     """Give the bytes of what is rendered around fades, from above: all frames, since a clip may have one key frame."""
     if not plan.has_fades:
         return 0
+    target = replace(target, quality=window_quality(target))
     treated = zip(plan.clips, target.clips, strict=True)
     return sum(_encoded_bytes(clip.facts, each.frame_count, target) for clip, each in treated)
 
@@ -81,6 +86,7 @@ def largest_px(plan: StitchPlan) -> int:
 
 def _window_bytes(plan: StitchPlan, target: Target) -> int:
     """Give the bytes of a window that is being rendered, from above: excerpts of two clips, and what comes of them."""
+    target = replace(target, quality=window_quality(target))
     return 2 * max(
         clip.facts.size_bytes + _encoded_bytes(clip.facts, treated.frame_count, target)
         for clip, treated in zip(plan.clips, target.clips, strict=True)
