@@ -5,7 +5,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo cloud-demo web test shake check bench constraints clean
+.PHONY: demo cloud-demo web test shake sim check bench constraints clean
 
 demo: .venv/local  ## make a real film on this machine and say where it is
 	@mkdir -p demo
@@ -21,6 +21,12 @@ test: .venv/dev  ## all tests; those that need a program that is not here say ho
 
 shake: .venv/dev  ## the property tests, with many more examples
 	$(BIN)/pytest --hypothesis-profile=shake tests/unit tests/media
+
+# A fault that `make sim` finds is repeated by the command that it prints.
+SEED ?= 0
+COUNT ?= 10000
+sim: .venv/dev  ## many simulated histories under faults; SEED=, COUNT=, OPTIONS=, PREFIX=
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --count $(COUNT) --options "$(OPTIONS)" $(if $(PREFIX),--prefix $(PREFIX))
 
 check: .venv/dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -13,8 +13,13 @@ from pipeline.work_ports import FilmReady, Gone, Running
 
 
 def stitch(services: Services, job: Job) -> list[facts.Event]:
-    """Start the stitch attempt that `job` was claimed for; take in a film that an earlier attempt left."""
+    """Start the stitch attempt that `job` was claimed for; take in a film that an earlier attempt left.
+
+    Nothing is started once the claim is over: others may hold it to be lost by then, and begin anew.
+    """
     attempt = job.stitch.attempt
+    if job.wake_at is not None and job.wake_at <= services.clock.now():
+        return []
     try:
         if (film := films.find_film(services, job)) is not None:
             return [film]

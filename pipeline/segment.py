@@ -196,9 +196,7 @@ def _closed(job: Job, segment: Segment, _event: facts.SegmentClosed, _now: datet
     if job.state is JobState.FAILED:
         return _ignored("the job may be resumed, so what was ordered for it is taken in when it ends")
     call_off = (order.CancelGeneration(job.job_id, segment.index, segment.operation),) if segment.operation else ()
-    # What failed before it was ordered anew is not why it ended.
-    called_off = replace(_cancelled(segment), error=None)
-    return Outcome("its job is over", segment=called_off, commands=call_off)
+    return Outcome("its job is over", segment=replace(_cancelled(segment), error=None), commands=call_off)
 
 
 def _reopened(job: Job, segment: Segment, _event: facts.SegmentReopened, now: datetime) -> Outcome:

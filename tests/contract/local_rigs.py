@@ -17,7 +17,7 @@ from adapters.local_queue import CONTROL_LANE, WORK_LANE, Leased, LocalQueue
 from adapters.owners import Owner
 from adapters.sqlite import SqliteJobStore
 from adapters.system_clock import SystemClock
-from events.errors import PipelineError
+from events.errors import LimitExceeded
 from events.messages import MODEL_OF_TOPIC, LocalRender, LocalStitch, Message, Topic
 from events.requests import ClipSpec, PromptSpec, SegmentSpec, Settings
 from pipeline.object_port import ObjectInfo
@@ -33,6 +33,7 @@ from tests.contract.rigs import (
 )
 from tests.media.clips import ClipSpec as MadeClip
 from tests.media.clips import make_clip
+from tests.simulation.objects import MemoryObjects
 
 #: Longest that a child process of a test may take.
 CHILD_SECONDS = 60
@@ -175,13 +176,13 @@ _WITHOUT_ROOM = """
 import resource, signal, sys
 from pathlib import Path
 from adapters.disk import DiskObjectStore
-from events.errors import PipelineError
+from events.errors import LimitExceeded
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     DiskObjectStore(Path(sys.argv[1])).write(sys.argv[2], bytes(int(sys.argv[3])))
-except PipelineError as exc:
-    print(exc.code, exc.message, sep="|")
+except LimitExceeded as exc:
+    print(exc.message)
 """
 
 
@@ -191,10 +192,25 @@ def object_store(folder: Path) -> Iterator[ObjectStoreRig]:
     def without_room(uri: str, size: int) -> Exception | None:
         command = [sys.executable, "-c", _WITHOUT_ROOM, str(folder / "objects"), uri, str(size)]
         answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=CHILD_SECONDS)
-        code, found, message = answer.stdout.strip().partition("|")
-        return PipelineError(message, code=code) if found else None
+        message = answer.stdout.strip()
+        return LimitExceeded(message) if message else None
 
     objects = DiskObjectStore(folder / "objects", finalized.append)
+    yield ObjectStoreRig(objects, BUCKET, finalized, without_room)
+
+
+def simulated_objects(_folder: Path) -> Iterator[ObjectStoreRig]:
+    finalized: list[ObjectInfo] = []
+    objects = MemoryObjects(finalized.append)
+
+    def without_room(uri: str, size: int) -> Exception | None:
+        objects.room_bytes = 100_000
+        try:
+            objects.write(uri, bytes(size))
+        except LimitExceeded as exc:
+            return exc
+        return None
+
     yield ObjectStoreRig(objects, BUCKET, finalized, without_room)
 
 

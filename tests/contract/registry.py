@@ -57,7 +57,11 @@ MESSAGE_BUSES = (
     Adapter("local_queue", local_rigs.message_bus),
     Adapter("pubsub", cloud_bus_rigs.message_bus, cloud_bus_rigs.absent),
 )
-OBJECT_STORES = (Adapter("disk", local_rigs.object_store), Adapter("gcs", cloud_object_rigs.gcs))
+OBJECT_STORES = (
+    Adapter("disk", local_rigs.object_store),
+    Adapter("gcs", cloud_object_rigs.gcs),
+    Adapter("simulated", local_rigs.simulated_objects),
+)
 GENERATORS = (
     Adapter("storyboard", local_rigs.storyboard),
     Adapter("clip", local_rigs.given_clip),

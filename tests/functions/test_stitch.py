@@ -436,3 +436,19 @@ def test_a_film_that_no_engine_has_room_for_is_tried_again_when_a_quota_would_be
     assert refused.stitch.not_before - world.clock.now() >= limits.QUOTA_WAIT
 
     assert world.settle(job_id).state == "completed"
+
+
+def test_a_process_that_stood_still_after_its_claim_starts_no_stitch(any_world: World) -> None:
+    """Found by simulation: others take a claim for lost when it is over, and begin anew."""
+    world = any_world
+    world.paid.lands_at_once = True
+    job_id = world.create_paid(2)
+    world.run(without=Topic.STITCH_REQUESTED)
+
+    world.trap.on_line = lambda name: name == "after commit" and world.pass_time(limits.STITCH_LEASE)
+    world.deliver_next(Topic.STITCH_REQUESTED)
+    world.trap.on_line = lambda _name: None
+
+    assert (world.job(job_id).state, world.stitcher.started) == ("stitching", [])
+    world.settle(job_id)
+    assert (world.job(job_id).state, len(world.stitcher.started)) == ("completed", 1)

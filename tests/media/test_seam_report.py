@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +16,14 @@ from hypothesis import strategies as st
 from events.clip import Join, StitchReport
 from events.errors import StitchFailed
 from events.plan import Transition
-from media import seam_look
-from media.seam_look import FRAMES, look_at_seams
+from media import seam_choice
+from media.mp4_index import read_movie
+from media.reader import FileReader
+from media.seam_choice import FRAMES, look_cost_us
+from media.seam_look import decode_frames, look_at_seams
 from media.seam_report import SeamLook, seam_warnings, with_seams
 from media.write import splice_files
-from tests.media.clips import run_ffmpeg
+from tests.media.clips import ClipSpec, make_clip, run_ffmpeg
 from tests.media.test_chapters import a_plan
 
 WIDTH, HEIGHT, FPS = 160, 96, 24
@@ -207,16 +212,104 @@ def test_fades_are_not_looked_at(filmed: Filmed) -> None:
     assert with_seams(report, a_plan("a", "b").model_copy(update={"transition": Transition.CROSSFADE}), film) == report
 
 
+def seen_indexes(film: tuple[Path, StitchReport]) -> list[int]:
+    looks = look_at_seams(film[0], film[1].joins)
+    return [index for index, look in looks.items() if isinstance(look, SeamLook) and look.has_pictures]
+
+
+def allow(monkeypatch: pytest.MonkeyPatch, film: tuple[Path, StitchReport], *clip_indexes: int) -> None:
+    """Let looking cost just as much as at these joins."""
+    with FileReader(film[0]) as reader:
+        movie = read_movie(reader, "film")
+    costs_us = [look_cost_us(movie, join) for join in film[1].joins if join.clip_index in clip_indexes]
+    monkeypatch.setattr(seam_choice, "LOOK_US_MAX", sum(costs_us))
+
+
 def test_a_film_whose_joins_cost_too_much_is_looked_at_where_it_is_cheap(
     filmed: Filmed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film, report = filmed(frames(0, 48), frames(48, 8), frames(56))
     # The join behind the long clip needs more than twice as many frames as that behind the short one.
-    monkeypatch.setattr(seam_look, "DECODED_PIXELS_MAX", 20 * WIDTH * HEIGHT)
+    film = filmed(frames(0, 48), frames(48, 8), frames(56))
+    allow(monkeypatch, film, 2)
 
-    assert list(look_at_seams(film, report.joins)) == [2]
-    assert list(look_at_seams(film, report.joins, spare=False)) == [1, 2]
-    assert with_seams(report, a_plan("a", "b", "c"), film).joins[0].repeated_frames is None
+    assert seen_indexes(film) == [2]
+    assert list(look_at_seams(film[0], film[1].joins, spare=False)) == [1, 2]
+    first, second = with_seams(film[1], a_plan("a", "b", "c"), film[0]).joins
+    assert (first.black_frames, first.frozen_frames, first.repeated_frames, first.colour_jump) == (None,) * 4
+    assert second.repeated_frames == 0
+
+
+def test_of_joins_that_cost_the_same_some_from_all_over_the_film_are_looked_at(
+    filmed: Filmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = filmed(*[frames(0)] * 9)
+    allow(monkeypatch, film, 1, 5)
+
+    assert seen_indexes(film) == [1, 5]
+
+
+def test_a_join_that_may_be_black_or_stand_still_is_looked_at_before_others(
+    filmed: Filmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = filmed(frames(0), frames(18), [*frames(36, 12), *[BLACK] * 12], frames(54), frames(72))
+    allow(monkeypatch, film, 3)
+
+    assert seen_indexes(film) == [3]
+    assert told(film) == ["Join 3 (at 2.5 s): 6 black frames next to it."]
+
+
+def test_a_join_that_is_not_looked_at_is_listened_to(filmed: Filmed, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = filmed(frames(0), frames(17), loud=[0.02, 0.2])
+    monkeypatch.setattr(seam_choice, "LOOK_US_MAX", 0)
+
+    assert told(film) == ["Join 1 (at 0.8 s): the sound becomes 20 dB louder."]
+
+
+def test_of_a_film_of_very_many_clips_some_joins_are_not_listened_to(
+    filmed: Filmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, report = filmed(*[frames(0)] * 5)
+    monkeypatch.setattr(seam_choice, "LOOK_US_MAX", 0)
+    monkeypatch.setattr(seam_choice, "LISTENED_MAX", 2)
+
+    assert list(look_at_seams(film, report.joins)) == [1, 3]
+    assert list(look_at_seams(film, report.joins, spare=False)) == [1, 2, 3, 4]
+
+
+X264, X265 = (
+    ("-c:v", "libx264", "-crf", "30", "-bf"),
+    ("-c:v", "libx265", "-tag:v", "hvc1", "-crf", "30", "-x265-params"),
+)
+CODED = {
+    "B-frames of which some are referred to": (*X264, "5", "-b_strategy", "0", "-g", "30"),
+    "no B-frames": (*X264, "0", "-g", "30"),
+    "open groups": (*X264, "4", "-g", "10", "-x264-params", "open-gop=1"),
+    "B-frames that none refers to": (*X264, "3", "-g", "30", "-x264-params", "b-pyramid=none"),
+    "fields": (*X264, "3", "-g", "30", "-flags", "+ildct+ilme"),
+    "HEVC, open groups": (*X265, "log-level=none:bframes=4:keyint=12"),
+    "HEVC, one group": (*X265, "log-level=none:bframes=4:keyint=100:open-gop=0"),
+}
+
+
+@pytest.mark.parametrize("video", CODED.values(), ids=CODED)
+def test_frames_that_are_looked_at_are_those_that_decoding_everything_gives(
+    video: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = make_clip(
+        ClipSpec(number=5, frames=41, tone=None, video=(*video, "-pix_fmt", "yuv420p")), tmp_path / "a.mp4"
+    )
+    with av.open(str(path)) as opened:
+        everything = [decoded.to_ndarray().tobytes() for decoded in opened.decode(video=0)]
+
+    for first in (0, 3, 17, 22, 35):
+        wanted = range(first, first + FRAMES)
+        with av.open(str(path)) as opened:
+            found = {number: frame.to_ndarray().tobytes() for number, frame in _decoded(opened, wanted)}
+        assert found == {number: everything[number] for number in wanted}
+
+
+def _decoded(opened: av.container.InputContainer, wanted: range) -> list[tuple[int, av.VideoFrame]]:
+    return list(decode_frames(opened, wanted, Fraction(1, 24)))
 
 
 def test_a_film_that_cannot_be_decoded_at_a_join_says_so(filmed: Filmed) -> None:

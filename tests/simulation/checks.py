@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from events.messages import SegmentRequested, StitchRequested
+from events.plan import StitchPlan
 from pipeline import limits
+from pipeline.commands import Outgoing
 from pipeline.records import Job, JobState, Segment, SegmentState, StitchWork
-from pipeline.work_ports import RenderOrder
+from pipeline.work_ports import RenderOrder, Running
 from tests.simulation.fakes import PRICE_MICRO_USD, STITCH_MICRO_USD, Fate, Purchase
 from tests.simulation.ports import Change, Violation
 
@@ -43,6 +46,8 @@ class Checkers:
         """
         if change.segment is not None and change.segment.operation is not None:
             self._recorded.add(change.segment.operation)
+        if change.job.stitch.operation is not None:
+            self._recorded.add(change.job.stitch.operation)
         for checker, fault in self._faults(change):
             raise Violation(checker, fault)
 
@@ -63,6 +68,38 @@ class Checkers:
             if not self._world.generator.resubmittable and (why := self._why_not_again(earlier)) is not None:
                 text = f"segment {segment.index} is bought by attempt {order.attempt}, but attempt "
                 raise Violation("no clip is bought twice", f"{text}{earlier.order.attempt} {why}")
+
+    def before_stitch(self, plan: StitchPlan) -> None:
+        """Hold the start of a stitch against those before it.
+
+        Raises:
+            Violation: an earlier one is at work.
+        """
+        for operation, earlier in self._world.stitcher.started.items():
+            # One that nobody was told of may be started again beside it: that costs little, and one of them gives way.
+            if operation not in self._recorded:
+                continue
+            is_running = isinstance(earlier.answer, Running) and earlier.plan.job_id == plan.job_id
+            waited = self._world.now() - earlier.at
+            if is_running and earlier.plan.attempt < plan.attempt and waited < limits.STITCH_PATIENCE:
+                text = f"attempt {plan.attempt} of {plan.job_id} begins {waited.total_seconds():.0f} s after"
+                raise Violation("one stitch at a time", f"{text} attempt {earlier.plan.attempt}, which is at work")
+
+    def before_publish(self, outgoing: Sequence[Outgoing]) -> None:
+        """Hold messages against what is written: an order is given by what a commit says, never before.
+
+        Raises:
+            Violation: nothing that is written asks for one.
+        """
+        for each in outgoing:
+            message = each.message
+            job = self._documents.jobs.get(getattr(message, "job_id", ""))
+            if job is None or not job.active:
+                continue
+            is_early = isinstance(message, SegmentRequested) and message.segment_index >= job.window_end
+            is_early |= isinstance(message, StitchRequested) and job.state is not JobState.STITCHING
+            if is_early:
+                raise Violation("what is published was committed before", f"{message} of a job that is {job.state}")
 
     def at_rest(self) -> None:
         """Hold what is left at the end against the books and the store.
@@ -161,11 +198,12 @@ class Checkers:
         ended = is_paid or segment.state in (SegmentState.FAILED, SegmentState.SKIPPED)
         if ended and billed > accounted:
             fates = [(each.order.attempt, str(each.fate)) for each in bought]
-            text = f"segment {segment.index} ({segment.state}) of {job.job_id} cost {billed}, said are {accounted}: {fates}"
+            whose = f"segment {segment.index} ({segment.state}) of {job.job_id}"
+            text = f"{whose} cost {billed}, said are {accounted}: {fates}"
             raise Violation("money spent is money accounted", text)
 
 
-def _coarse(record: Job | Segment) -> dict[str, Any]:
+def _coarse(record: Job | Segment | StitchWork) -> dict[str, Any]:
     """Give a record with its times cut to milliseconds, as the store keeps them."""
     return {name: _cut(value) for name, value in vars(record).items()}
 

@@ -83,7 +83,7 @@ class Purchase:
 
 @dataclass
 class SimulatedGenerator:
-    """Makes clips for money; the same order given twice is paid twice. One that is resubmittable makes them for nothing."""
+    """Makes clips for money: the same order given twice is paid twice. One that is resubmittable takes no money."""
 
     world: Surroundings
     #: Writes a clip under an order's prefix: the order, and whether it is a good one.
@@ -190,6 +190,7 @@ class Stitch:
     """A stitch that was started."""
 
     plan: StitchPlan
+    at: datetime
     #: What a poll answers once it has ended; `Gone` where the film is there, or where it was killed without a word.
     answer: Running | Stopped | Gone = field(default_factory=Running)
 
@@ -203,6 +204,8 @@ class SimulatedStitcher:
     make: Callable[[StitchPlan], FilmReady]
     on_the_spot: bool = False
     started: dict[str, Stitch] = field(default_factory=dict)
+    #: Told of every plan before it is started.
+    on_start: Callable[[StitchPlan], None] = lambda _plan: None
 
     def route(self, plan: StitchPlan) -> Route:
         """Say how."""
@@ -221,7 +224,8 @@ class SimulatedStitcher:
             return film
         operation = f"{plan.job_id}/{plan.attempt}"
         if operation not in self.started:
-            self.started[operation] = stitch = Stitch(plan)
+            self.on_start(plan)
+            self.started[operation] = stitch = Stitch(plan, self.world.now())
             self._plan_end(stitch)
         if chance.happens("stitch_unavailable"):
             raise Unavailable("start the stitch: the connection broke after the request was sent")
@@ -233,7 +237,9 @@ class SimulatedStitcher:
         if self.world.chance.happens("stitch_unavailable"):
             raise Unavailable("ask the stitcher: 503")
         stitch = self.started.get(operation)
-        return stitch.answer if stitch else Gone()
+        if stitch is None:
+            return Gone()
+        return Running(self.world.chance.number(0, 99)) if isinstance(stitch.answer, Running) else stitch.answer
 
     def cancel(self, operation: str) -> None:
         """Hear that nobody waits."""
@@ -261,8 +267,11 @@ class SimulatedStitcher:
         elif chance.happens("stitch_killed"):
             self.world.later(wait, f"{text} is killed without a word", self._ends(stitch, Gone()))
         elif chance.happens("stitch_fails"):
-            stopped = Stopped("execution_failed", "it failed", retryable=True)
+            bad = chance.choice(plan.clips).segment_index if chance.happens("stitch_blames_a_clip") else None
+            stopped = Stopped("execution_failed", "it failed", retryable=True, bad_segment_index=bad)
             self.world.later(wait, f"{text} fails", self._ends(stitch, stopped))
+            if chance.happens("stitch_answers_twice"):
+                self.world.later(wait + chance.wait(0, 600), f"{text} is ready after all", self._ready(stitch))
         else:
             self.world.later(wait, f"{text} is ready", self._ready(stitch))
             if chance.happens("stitch_answers_twice"):

@@ -55,14 +55,14 @@ USUAL: Mapping[str, float] = {
     "clip_twice": 0.05,
     # the stitcher
     "stitch_slow": 0.1,
-    "stitch_fails": 0.1,
+    "stitch_fails": 0.15,
     "stitch_impossible": 0.03,
     "stitch_hangs": 0.03,
     "stitch_killed": 0.08,
-    "stitch_answers_twice": 0.1,
+    "stitch_answers_twice": 0.2,
     "stitch_unavailable": 0.08,
     "stitch_without_room": 0.05,
-    "stitch_blames_a_clip": 0.05,
+    "stitch_blames_a_clip": 0.15,
     # users and operators
     "user_cancels": 0.006,
     "user_resumes": 0.02,
@@ -104,12 +104,14 @@ class Chance:
         options: probability of each fault.
         prefix: only so many questions are answered by chance, all later ones by no; None for all.
         script: the numbers of the questions that are answered by yes; None for chance.
+        swarm: each history makes some faults likelier and leaves others out.
     """
 
     seed: int
     options: Mapping[str, float]
     prefix: int | None = None
     script: frozenset[int] | None = None
+    swarm: bool = True
     #: The name of each question that was asked, in order.
     asked: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
@@ -120,7 +122,7 @@ class Chance:
         self._random = random.Random(self.seed)
         # A history with a little of everything meets few deep troubles: each takes about half of them.
         self._odds = dict(self.options)
-        if self.script is None:
+        if self.swarm and self.script is None:
             for name in self._odds:
                 self._odds[name] *= self._random.choice((0.0, 0.0, 0.3, 1.0, 3.0))
 

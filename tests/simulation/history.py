@@ -149,7 +149,8 @@ def _blocking(world: World) -> Iterator[str]:
         for segment in world.documents.of(job.job_id):
             if segment.wake_at is not None or (job.active and segment.clip is None):
                 what = f"a clip under attempt {segment.attempt}" if segment.attempt else "its first claim"
-                yield f"segment {segment.index} is {segment.state} (wakes at {segment.wake_at}): {what} would release it"
+                where = f"segment {segment.index} is {segment.state} (wakes at {segment.wake_at})"
+                yield f"{where}: {what} would release it"
 
 
 class User:
@@ -215,7 +216,7 @@ class User:
 @contextmanager
 def cells_entered(into: Counter[str]) -> Iterator[None]:
     """Count which cells of both tables are asked while this lasts."""
-    segment_before, job_before = decisions._ask_segment, decisions._ask_job  # noqa: SLF001 - the one place to watch
+    segment_before, job_before = decisions._ask_segment, decisions._ask_job
 
     def ask_segment(before: Any, part: Any, event: Any, now: Any) -> Any:
         into[f"segment {part.state} {type(event).__name__}"] += 1
@@ -225,8 +226,8 @@ def cells_entered(into: Counter[str]) -> Iterator[None]:
         into[f"job {before.state} {type(event).__name__}"] += 1
         return job_before(before, event, now, change)
 
-    decisions._ask_segment, decisions._ask_job = ask_segment, ask_job  # noqa: SLF001
+    decisions._ask_segment, decisions._ask_job = ask_segment, ask_job
     try:
         yield
     finally:
-        decisions._ask_segment, decisions._ask_job = segment_before, job_before  # noqa: SLF001
+        decisions._ask_segment, decisions._ask_job = segment_before, job_before

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 import google_crc32c
 
-from events.errors import NotFound, PipelineError, PreconditionFailed
+from events.errors import LimitExceeded, NotFound, PipelineError, PreconditionFailed
 from events.names import parse_uri
 from pipeline.object_port import ObjectInfo
+
+#: Longest name. Source: Cloud Storage's own limit.
+NAME_BYTES_MAX = 1024
 
 
 @dataclass
@@ -19,6 +22,8 @@ class MemoryObjects:
     on_finalize: Callable[[ObjectInfo], None] = lambda _info: None
     #: Called before every read or write; may raise.
     gate: Callable[[str], None] = lambda _doing: None
+    #: The largest object that there is room for.
+    room_bytes: int = 1 << 30
     _kept: dict[str, tuple[ObjectInfo, bytes]] = field(default_factory=dict)
     _writes: int = 0
 
@@ -52,6 +57,10 @@ class MemoryObjects:
         generation = present[0].generation if present else 0
         if if_generation is not None and if_generation != generation:
             raise PreconditionFailed(f"write {uri}: its generation is {generation}, not {if_generation}")
+        if len(content) > self.room_bytes:
+            raise LimitExceeded(f"write {uri}: there is no room for it")
+        if len(parse_uri(uri).name.encode()) > NAME_BYTES_MAX:
+            raise PipelineError(f"write {uri}: its name is too long")
         self._writes += 1
         info = ObjectInfo(uri, self._writes, len(content), google_crc32c.value(content))
         self._kept[uri] = info, content

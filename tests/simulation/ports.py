@@ -79,9 +79,8 @@ class Documents:
 
     def wake_times(self) -> Iterator[datetime]:
         """Give when anything wants to be looked at."""
-        for each in (*self.jobs.values(), *self.segments.values()):
-            if each.wake_at is not None:
-                yield each.wake_at
+        yield from (job.wake_at for job in self.jobs.values() if job.wake_at is not None)
+        yield from (segment.wake_at for segment in self.segments.values() if segment.wake_at is not None)
 
 
 @dataclass
@@ -181,7 +180,7 @@ class SimulatedJobStore:
             raise Unavailable(f"{doing}: the store did not answer")
 
     def _decide_in_vain(self, job_id: str, segment_index: int | None, decide: Decide) -> None:
-        """Let a decision lose the race: what it answers is thrown away, and it is asked again with what is there then."""
+        """Let a decision lose the race: its answer is thrown away, and it is asked again with what is there then."""
         job = self.documents.jobs[job_id]
         segment = None if segment_index is None else self.documents.segments[job_id, segment_index]
         first, second = decide(job, segment), decide(job, segment)
@@ -224,11 +223,14 @@ class SimulatedBus:
 
     queue: LocalQueue
     world: Surroundings
+    #: Told of messages before they leave.
+    check: Callable[[Sequence[Outgoing]], None]
 
     def publish(self, outgoing: Sequence[Outgoing]) -> None:
         """Publish messages."""
         if self.world.chance.happens("bus_down"):
             raise Unavailable("publish: the bus did not answer")
+        self.check(outgoing)
         self.queue.publish(outgoing)
         self.world.expect(outgoing)
         self.world.line("crash_after_publish", "after publish")

@@ -60,7 +60,8 @@ class Trace:
             moved = _moved(before.state if before else "new", job.state)
             counts = f"{job.done_count}+{job.skipped_count} of {job.segment_count}, {job.progress} %"
             stitch = f", stitch {job.stitch.attempt}" if job.stitch.attempt else ""
-            yield f"{indent}{job.job_id[-3:]} {f'job {moved}, {counts}{stitch}':48} {why if what.segment is None else ''}"
+            text = f"job {moved}, {counts}{stitch}"
+            yield f"{indent}{job.job_id[-3:]} {text:48} {why if what.segment is None else ''}"
 
 
 def _moved(before: str, after: str) -> str:

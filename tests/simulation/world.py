@@ -122,6 +122,7 @@ class World:
         self.services = self._services()
         self.checkers = Checkers(self)
         self.generator.on_submit = self.checkers.before_submit
+        self.stitcher.on_start = self.checkers.before_stitch
         self.steps = self._outer_step = 0
 
     def close(self) -> None:
@@ -171,8 +172,8 @@ class World:
             self.trace.note(self.at, f"{text}: another one comes in between")
             self._depth += 1
             try:
-                # A process may stand still for as long as it likes, but not while it is talking to the generator.
-                self.step(may_wait=fault != "crash_before_submit")
+                # A process may stand still for as long as it likes, but not while it talks to generator or stitcher.
+                self.step(may_wait=fault not in ("crash_before_submit", "crash_around_stitch_start"))
             finally:
                 self._depth -= 1
         if self._depth and fault != "interleaved" and self.chance.happens(fault):
@@ -224,7 +225,7 @@ class World:
         together = (lambda: self.jobs.together(self._transaction())) if self.embedded else None
         return Services(
             jobs=self.jobs,
-            bus=SimulatedBus(self.queue, self),
+            bus=SimulatedBus(self.queue, self, lambda outgoing: self.checkers.before_publish(outgoing)),
             objects=self.objects,
             generators={"paid": self.generator, "clip": GivenClipGenerator(self.objects)},
             stitcher=self.stitcher,

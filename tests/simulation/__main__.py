@@ -1,0 +1,129 @@
+"""Plays many histories on all processors, and says what they met; see docs/testing.md.
+
+make sim                         10,000 histories
+make sim SEED=7 COUNT=1          one of them, with its trace
+make sim OPTIONS=duplicated=0    without a fault (`none`: without any)
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from pipeline.job import TABLE as JOB_TABLE
+from pipeline.segment import TABLE as SEGMENT_TABLE
+from tests.simulation.faults import parse_options
+from tests.simulation.history import cells_entered
+from tests.simulation.shrink import Case, report, shrink
+
+#: Histories that a process plays before it reports.
+BATCH = 250
+
+
+@dataclass
+class Tally:
+    """What some histories met."""
+
+    count: int = 0
+    steps: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    fired: Counter[str] = field(default_factory=Counter)
+    cells: Counter[str] = field(default_factory=Counter)
+    #: Seeds that broke a promise, and which.
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Take in what others met."""
+        self.count += other.count
+        self.steps += other.steps
+        self.states += other.states
+        self.fired += other.fired
+        self.cells += other.cells
+        self.broken += other.broken
+
+
+def play_batch(seeds: range, options: Mapping[str, float]) -> Tally:
+    """Play histories of consecutive seeds."""
+    logging.disable(logging.CRITICAL)
+    tally = Tally()
+    with cells_entered(tally.cells):
+        for seed in seeds:
+            outcome = Case(seed, options).play()
+            tally.count += 1
+            tally.steps += outcome.world.steps
+            tally.states += outcome.states
+            tally.fired += outcome.world.chance.fired
+            if outcome.violation is not None:
+                tally.broken.append((seed, outcome.violation.checker))
+    return tally
+
+
+def all_cells() -> set[str]:
+    """Give the name of every cell of both tables."""
+    segment = {f"segment {state} {event.__name__}" for state, event in SEGMENT_TABLE}
+    return segment | {f"job {state} {event.__name__}" for state, event in JOB_TABLE}
+
+
+def main() -> int:
+    """Play them; 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--options", default="")
+    parser.add_argument("--prefix", type=int, help="no fault after so many questions")
+    asked = parser.parse_args()
+    options = parse_options(asked.options)
+    if asked.count == 1:
+        return play_one(Case(asked.seed, options, asked.prefix))
+    began = time.monotonic()
+    tally = play_all(range(asked.seed, asked.seed + asked.count), options)
+    tell(tally, time.monotonic() - began)
+    if tally.broken:
+        seed, checker = min(tally.broken)
+        print(f"\n{len(tally.broken)} histories broke a promise: {Counter(name for _, name in tally.broken)}")
+        print(f"The first, seed {seed} ({checker}), made as short as it goes:\n")
+        print(report(*shrink(Case(seed, options))))
+    return int(bool(tally.broken))
+
+
+def play_all(seeds: range, options: Mapping[str, float]) -> Tally:
+    """Play histories on all processors."""
+    batches = [seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH)]
+    tally = Tally()
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for part in pool.map(play_batch, batches, [options] * len(batches)):
+            tally.add(part)
+    return tally
+
+
+def play_one(case: Case) -> int:
+    """Play one history and print what happened."""
+    logging.disable(logging.CRITICAL)
+    outcome = case.play()
+    if outcome.violation is not None:
+        print(report(case, outcome))
+        return 1
+    print(outcome.world.trace)
+    print(f"\nseed {case.seed} keeps every promise: {dict(outcome.states)}")
+    return 0
+
+
+def tell(tally: Tally, seconds: float) -> None:
+    """Print what all histories met."""
+    print(f"{tally.count} histories, {tally.steps} steps, {seconds:.0f} s: {dict(sorted(tally.states.items()))}")
+    print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.fired.items())))
+    never = sorted(all_cells() - set(tally.cells))
+    print(
+        f"cells: {len(all_cells()) - len(never)} of {len(all_cells())} were entered; never: {', '.join(never) or '-'}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
