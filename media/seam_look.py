@@ -1,62 +1,51 @@
 """Looks at the joins of a finished film: a few decoded frames and some sound on each side.
 
-Only the groups of pictures at the joins are decoded, so that it costs a small part of what encoding would; where even
-that is much, the dearest joins go unseen. Pictures are compared as thumbnails, which noise does not trouble.
+Only what these frames need is decoded, from the key frame before them on, so that it costs a small part of what
+encoding would; where even that is much, some joins go unseen (`media/seam_choice.py`).
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain
 from math import log10
 from operator import mul
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import av
 from av.error import FFmpegError
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from events.clip import Join
 from media.ffmpeg_limits import PICTURE_PX_MAX
 from media.movie import Movie
 from media.mp4_index import read_movie
 from media.reader import FileReader
-from media.seam_report import COLOUR_JUMP_MAX, SeamLook
+from media.seam_choice import FRAMES, frame_of, heard_joins, seen_joins
+from media.seam_picture import HEIGHT_PX, WIDTH_PX, compared, thumbnail
+from media.seam_report import SeamLook
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
-#: Frames that are looked at on each side.
-FRAMES = 6
+    _Packet = Packet[VideoStream]
+
 #: Seconds of sound that are listened to on each side: what EBU R128 calls the momentary loudness. The first and last
 #: ten milliseconds of it, where clips are crossfaded, are left out.
 SOUND_SECONDS, _EDGE_SECONDS = Fraction(2, 5), Fraction(1, 100)
-#: How much is decoded of one film where it may be spared, in pixels: some two seconds of one core.
-DECODED_PIXELS_MAX = 1_000_000_000
-
-_WIDTH, _HEIGHT = 64, 36
-#: A pixel is black below 10 % of its range; a frame is, if 98 % of its pixels are. As FFmpeg's `blackdetect`.
-_BLACK_LUMA, _BLACK_SHARE = 16 + 219 // 10, 0.98
-#: Two frames are the same if their luma differs by no more than 0.1 % of its range. As FFmpeg's `freezedetect`.
-_STILL = 0.255
-#: A frame repeats another if its drawing differs by no more than this share of what one frame usually differs from the
-#: next. A model that draws a given first frame again hits it nearly, not exactly.
-_REPEATED_SHARE = 1 / 3
-#: Luma may differ so much, once its mean is made equal, between two pictures of one scene: less than two shots of
-#: most scenes, more than the noise of two encodes.
-_ONE_SCENE = 10.0
+#: Decoders that can be told, from frame to frame, to leave out those that no other frame refers to.
+_LEAVE_OUT = frozenset({"h264", "hevc"})
+#: One sample of so many is measured: several thousand tell the level to a tenth of a decibel.
+_SAMPLE_STEP = 5
 #: What is quieter than this counts as this.
 _FLOOR_DB = -90.0
-
-
-class _Thumbnail(NamedTuple):
-    luma: bytes
-    #: Mean of Y, U and V.
-    means: tuple[float, float, float]
 
 
 def look_at_seams(film: Path, joins: Sequence[Join], *, spare: bool = True) -> dict[int, SeamLook | str]:
@@ -65,156 +54,116 @@ def look_at_seams(film: Path, joins: Sequence[Join], *, spare: bool = True) -> d
     Args:
         film: an MP4 whose frames follow each other evenly.
         joins: of that film.
-        spare: whether joins may go unseen, the dearest ones first, that cost too much.
+        spare: whether joins may go unseen, for what looking costs; they are listened to nevertheless.
 
     Returns:
-        What was seen, by the index of the clip that starts there, or why it cannot be; nothing for joins left out.
+        What was seen and heard, by the index of the clip that starts there, or why it cannot be; nothing for joins left
+        out. What is only heard has no frames.
     """
     with FileReader(film) as reader:
         movie = read_movie(reader, film.name)
+    seen = set(seen_joins(movie, joins) if spare else joins)
+    heard = set(heard_joins(joins)) if spare and movie.sound else set()
     found: dict[int, SeamLook | str] = {}
     with av.open(str(film), format="mov") as opened:
-        opened.streams.video[0].thread_type = "AUTO"
-        # A clip's own parameter sets may tell of a larger picture than the film's index.
-        opened.streams.video[0].codec_context.options = {"max_pixels": str(PICTURE_PX_MAX)}
-        for join in _affordable(movie, joins) if spare else joins:
+        _prepare(opened.streams.video[0], spare=spare)
+        for join in joins:
+            if join not in seen and join not in heard:
+                continue
             try:
-                found[join.clip_index] = _look(opened, movie, join)
+                found[join.clip_index] = _look(opened, movie, join, has_pictures=join in seen)
             except (FFmpegError, ValueError) as exc:
                 found[join.clip_index] = f"the film cannot be decoded there ({exc})"
     return found
 
 
-def _affordable(movie: Movie, joins: Sequence[Join]) -> Iterator[Join]:
-    """Give the joins that are looked at: the cheapest first, as long as all together do not cost too much."""
-    entry, left = movie.video.entry, DECODED_PIXELS_MAX
-    pixels = getattr(entry, "width_px", 0) * getattr(entry, "height_px", 0)
-    for frames, join in sorted(((_decoded_frames(movie, join), join) for join in joins), key=lambda each: each[0]):
-        left -= frames * pixels
-        if left < 0:
-            return
-        yield join
+def _prepare(stream: VideoStream, *, spare: bool) -> None:
+    # A clip's own parameter sets may tell of a larger picture than the film's index.
+    stream.codec_context.options = {"max_pixels": str(PICTURE_PX_MAX)}
+    # Several threads are sooner done, and cost up to a fifth more.
+    stream.thread_type = "AUTO"
+    if spare:
+        stream.codec_context.thread_count = 1
 
 
-def _decoded_frames(movie: Movie, join: Join) -> int:
-    """Count the frames that must be decoded: from the sync sample before the first one that is looked at."""
-    first = max(0, _frame_of(movie, join) - FRAMES)
-    sync = movie.video.sync
-    start = first if sync is None else sync[bisect_right(sync, first + 1) - 1] - 1
-    return first - start + 2 * FRAMES
-
-
-def _frame_of(movie: Movie, join: Join) -> int:
-    assert movie.frame_interval is not None
-    return round(Fraction(join.at_ms, 1000) / movie.frame_interval)
-
-
-def _look(opened: InputContainer, movie: Movie, join: Join) -> SeamLook:
-    interval = movie.frame_interval
+def _look(opened: InputContainer, movie: Movie, join: Join, *, has_pictures: bool) -> SeamLook:
+    interval, frame = movie.frame_interval, frame_of(movie, join)
     assert interval is not None
-    frame = _frame_of(movie, join)
-    thumbnails = _thumbnails(opened, frame, interval)
-    before = [thumbnails[i] for i in range(frame - FRAMES, frame) if i in thumbnails]
-    after = [thumbnails[i] for i in range(frame, frame + FRAMES) if i in thumbnails]
+    look = _seen(opened, movie, frame) if has_pictures else SeamLook(frames_before=0, frames_after=0)
+    if not opened.streams.audio:
+        return look
+    before, after = _levels(opened, frame * interval)
+    return replace(look, level_before_centi_db=before, level_after_centi_db=after)
+
+
+def _seen(opened: InputContainer, movie: Movie, frame: int) -> SeamLook:
+    assert movie.frame_interval is not None
+    wanted = range(max(0, frame - FRAMES), min(frame + FRAMES, movie.video.sample_count))
+    reformatter, found = VideoReformatter(), {}
+    for number, decoded in decode_frames(opened, wanted, movie.frame_interval):
+        small = reformatter.reformat(
+            decoded, WIDTH_PX, HEIGHT_PX, "yuv444p", interpolation=Interpolation.AREA, threads=1
+        )
+        found[number] = thumbnail([bytes(plane) for plane in small.planes], small.planes[0].line_size)
+    before = [found[number] for number in range(wanted.start, frame) if number in found]
+    after = [found[number] for number in range(frame, wanted.stop) if number in found]
     if not before or not after:
         raise ValueError("no frames come out")
-    levels = _levels(opened, frame * interval) if opened.streams.audio else (None, None)
-    return _judged(before, after, levels)
+    return compared(before, after)
 
 
-def _judged(
-    before: Sequence[_Thumbnail], after: Sequence[_Thumbnail], levels: tuple[int | None, int | None]
-) -> SeamLook:
-    steps_before, steps_after = _steps(before), _steps(after)
-    jump = max(abs(a - b) for a, b in zip(before[-1].means, after[0].means, strict=True))
-    shift = after[0].means[0] - before[-1].means[0]
-    return SeamLook(
-        frames_before=len(before),
-        frames_after=len(after),
-        black_before=_run(map(_is_black, reversed(before))),
-        black_after=_run(map(_is_black, after)),
-        # A frame that equals its neighbour makes two that stand still.
-        still_before=_still(reversed(steps_before)),
-        still_after=_still(steps_after),
-        # Black is black, and told as such.
-        repeated=0 if _is_black(before[-1]) else _repeated(before, after),
-        colour_jump=round(jump),
-        is_one_scene=_difference(before[-1], after[0], shift) <= _ONE_SCENE,
-        level_before_centi_db=levels[0],
-        level_after_centi_db=levels[1],
-    )
+def decode_frames(opened: InputContainer, wanted: range, interval: Fraction) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode a few frames, and before them only what they need: they are what decoding the whole film gives.
 
+    Args:
+        opened: a film whose frames follow each other evenly.
+        wanted: numbers of frames, from 0.
+        interval: seconds that each frame is shown.
 
-def _thumbnails(opened: InputContainer, frame: int, interval: Fraction) -> dict[int, _Thumbnail]:
-    """Decode the frames around one, by their number in the film."""
+    Yields:
+        Each frame that comes out, with its number.
+    """
     stream = opened.streams.video[0]
     assert stream.time_base is not None
-    first = max(0, frame - FRAMES)
-    opened.seek(int((first * interval + interval / 2) / stream.time_base), stream=stream, backward=True)
-    found = {}
-    for decoded in opened.decode(stream):
-        number = round((decoded.pts or 0) * stream.time_base / interval)
-        if first <= number < frame + FRAMES:
-            small = decoded.reformat(width=_WIDTH, height=_HEIGHT, format="yuv444p")
-            found[number] = _thumbnail([bytes(plane) for plane in small.planes], small.planes[0].line_size)
-        if number >= frame + FRAMES - 1:
+    tick = stream.time_base / interval
+    for packet in _needed(stream, _packets_from(opened, stream, wanted.start, tick), wanted, tick):
+        for decoded in stream.codec_context.decode(packet):
+            number = round((decoded.pts or 0) * tick)
+            if number in wanted:
+                yield number, decoded
+
+
+def _packets_from(opened: InputContainer, stream: VideoStream, frame: int, tick: Fraction) -> Iterator[_Packet]:
+    """Give the packets from a key frame on, in order of decoding, that is not shown after a frame."""
+    at = int((frame + Fraction(1, 2)) / tick)
+    while True:
+        opened.seek(at, stream=stream, backward=True)
+        packets = opened.demux(stream)
+        first = next(packets)
+        # In an open group, frames that are shown before the key frame need what was decoded before it.
+        if first.pts is None or first.dts is None or round(first.pts * tick) <= frame:
+            return chain([first], packets)
+        at = first.dts - 1
+
+
+def _needed(stream: VideoStream, packets: Iterator[_Packet], wanted: range, tick: Fraction) -> Iterator[_Packet | None]:
+    """Give what must be decoded; None at the end, so that frames come out that wait for others.
+
+    Each time it tells the decoder whether a frame that no other refers to may be left out. That changes no other frame.
+    """
+    coder, missing = stream.codec_context, set(wanted)
+    can_leave_out = coder.name in _LEAVE_OUT
+    for packet in packets:
+        if packet.pts is None:
             break
-    return found
-
-
-def _thumbnail(planes: Sequence[bytes], line_bytes: int) -> _Thumbnail:
-    cut = [b"".join(plane[i * line_bytes : i * line_bytes + _WIDTH] for i in range(_HEIGHT)) for plane in planes]
-    y, u, v = (sum(plane) / len(plane) for plane in cut)
-    return _Thumbnail(cut[0], (y, u, v))
-
-
-def _steps(pictures: Sequence[_Thumbnail]) -> list[float]:
-    return [_difference(one, other) for one, other in pairwise(pictures)]
-
-
-def _difference(one: _Thumbnail, other: _Thumbnail, shift: float = 0.0) -> float:
-    """Give the mean difference of luma, where the other is `shift` lighter all over."""
-    pairs = zip(one.luma, other.luma, strict=True)
-    return sum(abs(b - a - shift) for a, b in pairs) / len(one.luma)
-
-
-def _is_black(picture: _Thumbnail) -> bool:
-    return sum(luma <= _BLACK_LUMA for luma in picture.luma) >= _BLACK_SHARE * len(picture.luma)
-
-
-def _run(each: Iterator[bool]) -> int:
-    """Count how many are true in a row from the start."""
-    count = 0
-    for one in each:
-        if not one:
+        number = round(packet.pts * tick)
+        if can_leave_out:
+            coder.skip_frame = "DEFAULT" if number in wanted else "NONREF"
+        yield packet
+        missing.discard(number)
+        if not missing:
             break
-        count += 1
-    return count
-
-
-def _still(steps: Iterator[float] | Sequence[float]) -> int:
-    run = _run(step <= _STILL for step in steps)
-    return run + 1 if run else 0
-
-
-def _repeated(before: Sequence[_Thumbnail], after: Sequence[_Thumbnail]) -> int:
-    """Count the first frames that show what the last one before them showed; none where the picture stands still."""
-    moved = [_drawing_difference(one, other) for side in (before, after) for one, other in pairwise(side)]
-    motion = median(moved) if moved else 0.0
-    if motion <= _STILL:
-        return 0
-    most = max(_STILL, _REPEATED_SHARE * motion)
-    return _run(_is_redrawn(before[-1], picture, most) for picture in after)
-
-
-def _is_redrawn(one: _Thumbnail, other: _Thumbnail, most: float) -> bool:
-    jump = max(abs(a - b) for a, b in zip(one.means, other.means, strict=True))
-    return jump <= COLOUR_JUMP_MAX and _drawing_difference(one, other) <= most
-
-
-def _drawing_difference(one: _Thumbnail, other: _Thumbnail) -> float:
-    """Give the difference of two drawings, whatever their brightness: a still that went through RGB is a level off."""
-    return _difference(one, other, other.means[0] - one.means[0])
+    yield None
 
 
 def _levels(opened: InputContainer, at: Fraction) -> tuple[int | None, int | None]:
@@ -249,7 +198,7 @@ class _Loudness:
         first = max(0, round((self.begin - start) * rate_hz))
         last = max(first, round((self.end - start) * rate_hz))
         for channel in channels:
-            part = channel[first:last]
+            part = channel[first:last:_SAMPLE_STEP]
             self._energy += sum(map(mul, part, part))
             self._count += len(part)
 

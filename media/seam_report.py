@@ -30,7 +30,7 @@ COLOUR_JUMP_MAX = 8
 class SeamLook:
     """What was seen and heard around a join."""
 
-    #: How many frames were looked at on each side.
+    #: How many frames were looked at on each side; none where it was only listened to, for what looking costs.
     frames_before: int
     frames_after: int
     #: How many of them next to the join are black.
@@ -48,6 +48,11 @@ class SeamLook:
     #: Level of the sound on each side, in hundredths of a decibel of full scale; None without sound.
     level_before_centi_db: int | None = None
     level_after_centi_db: int | None = None
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether frames were looked at, and not only sound listened to."""
+        return self.frames_after > 0
 
     @property
     def loudness_step_centi_db(self) -> int | None:
@@ -92,15 +97,15 @@ def with_seams(report: StitchReport, plan: StitchPlan, film: Path) -> StitchRepo
 def _with_look(join: Join, look: SeamLook | str | None) -> Join:
     if not isinstance(look, SeamLook):
         return join
-    return join.model_copy(
-        update={
+    told: dict[str, int | None] = {"loudness_step_centi_db": look.loudness_step_centi_db}
+    if look.has_pictures:
+        told |= {
             "black_frames": look.black_before + look.black_after,
             "frozen_frames": look.still_before + look.still_after,
             "repeated_frames": look.repeated,
             "colour_jump": look.colour_jump,
-            "loudness_step_centi_db": look.loudness_step_centi_db,
         }
-    )
+    return join.model_copy(update=told)
 
 
 def seam_warnings(joins: Sequence[Join], looks: Looks) -> Iterator[str]:
@@ -119,6 +124,14 @@ def _skew_fault(join: Join) -> Iterator[str]:
 
 
 def _faults(look: SeamLook) -> Iterator[str]:
+    if look.has_pictures:
+        yield from _picture_faults(look)
+    step = look.loudness_step_centi_db
+    if step is not None and abs(step) > LOUDNESS_STEP_CENTI_DB_MAX and not _is_at_pause(look):
+        yield f"the sound becomes {abs(step) / 100:.0f} dB {'louder' if step > 0 else 'quieter'}"
+
+
+def _picture_faults(look: SeamLook) -> Iterator[str]:
     if black := _flash(look):
         yield f"{_count(black, 'black frame')} next to it"
     if look.repeated:
@@ -130,9 +143,6 @@ def _faults(look: SeamLook) -> Iterator[str]:
         yield "the picture stands still after it"
     if look.is_one_scene and look.colour_jump > COLOUR_JUMP_MAX:
         yield f"the colours jump by {look.colour_jump} of 255 levels within one scene"
-    step = look.loudness_step_centi_db
-    if step is not None and abs(step) > LOUDNESS_STEP_CENTI_DB_MAX and not _is_at_pause(look):
-        yield f"the sound becomes {abs(step) / 100:.0f} dB {'louder' if step > 0 else 'quieter'}"
 
 
 def _flash(look: SeamLook) -> int:
