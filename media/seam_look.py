@@ -125,6 +125,7 @@ def decode_frames(opened: InputContainer, wanted: range, interval: Fraction) -> 
     """
     stream = opened.streams.video[0]
     assert stream.time_base is not None
+    # How many frames one tick of the stream is.
     tick = stream.time_base / interval
     for packet in _needed(stream, _packets_from(opened, stream, wanted.start, tick), wanted, tick):
         for decoded in stream.codec_context.decode(packet):
@@ -134,14 +135,14 @@ def decode_frames(opened: InputContainer, wanted: range, interval: Fraction) -> 
 
 
 def _packets_from(opened: InputContainer, stream: VideoStream, frame: int, tick: Fraction) -> Iterator[_Packet]:
-    """Give the packets from a key frame on, in order of decoding, that is not shown after a frame."""
+    """Give packets in order of decoding, from a key frame on that is not shown after a certain frame."""
     at = int((frame + Fraction(1, 2)) / tick)
     while True:
         opened.seek(at, stream=stream, backward=True)
         packets = opened.demux(stream)
         first = next(packets)
         # In an open group, frames that are shown before the key frame need what was decoded before it.
-        if first.pts is None or first.dts is None or round(first.pts * tick) <= frame:
+        if first.pts is None or first.dts is None or round(first.pts * tick) <= frame or first.dts > at:
             return chain([first], packets)
         at = first.dts - 1
 

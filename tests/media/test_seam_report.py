@@ -315,6 +315,15 @@ def test_frames_that_are_looked_at_are_those_that_decoding_everything_gives(
         assert found == {number: everything[number] for number in wanted}
 
 
+def test_nothing_is_looked_at_before_a_film_begins(tmp_path: Path) -> None:
+    path = make_clip(ClipSpec(number=5, tone=None, muxer=("-output_ts_offset", "1")), tmp_path / "late.mp4")
+
+    with av.open(str(path)) as opened:
+        assert _decoded(opened, range(FRAMES)) == []
+    with av.open(str(path)) as opened:
+        assert [number for number, _ in _decoded(opened, range(24, 30))] == list(range(24, 30))
+
+
 def _decoded(opened: av.container.InputContainer, wanted: range) -> list[tuple[int, av.VideoFrame]]:
     return list(decode_frames(opened, wanted, Fraction(1, 24)))
 
