@@ -116,6 +116,12 @@ class SimulatedGenerator:
     def poll(self, operation: str) -> Running | Stopped | Gone:
         """Tell what became of an order."""
         self._refuse(quota=False)
+        answer = self._answer(operation)
+        # The answer is on its way, and the world goes on.
+        self.world.line("interleaved", "the generator has answered")
+        return answer
+
+    def _answer(self, operation: str) -> Running | Stopped | Gone:
         found = next((each for each in self.bought if each.operation == operation), None)
         if found is None or found.is_forgotten:
             return Gone()
@@ -237,8 +243,11 @@ class SimulatedStitcher:
         if self.world.chance.happens("stitch_unavailable"):
             raise Unavailable("ask the stitcher: 503")
         stitch = self.started.get(operation)
-        if stitch is None:
-            return Gone()
+        answer = self._answer(stitch) if stitch else Gone()
+        self.world.line("interleaved", "the stitcher has answered")
+        return answer
+
+    def _answer(self, stitch: Stitch) -> Running | Stopped | Gone:
         return Running(self.world.chance.number(0, 99)) if isinstance(stitch.answer, Running) else stitch.answer
 
     def cancel(self, operation: str) -> None:
@@ -270,7 +279,7 @@ class SimulatedStitcher:
             bad = chance.choice(plan.clips).segment_index if chance.happens("stitch_blames_a_clip") else None
             stopped = Stopped("execution_failed", "it failed", retryable=True, bad_segment_index=bad)
             self.world.later(wait, f"{text} fails", self._ends(stitch, stopped))
-            if chance.happens("stitch_answers_twice"):
+            if chance.happens("stitch_is_ready_after_all"):
                 self.world.later(wait + chance.wait(0, 600), f"{text} is ready after all", self._ready(stitch))
         else:
             self.world.later(wait, f"{text} is ready", self._ready(stitch))

@@ -62,7 +62,8 @@ USUAL: Mapping[str, float] = {
     "stitch_answers_twice": 0.2,
     "stitch_unavailable": 0.08,
     "stitch_without_room": 0.05,
-    "stitch_blames_a_clip": 0.15,
+    "stitch_blames_a_clip": 0.2,
+    "stitch_is_ready_after_all": 0.4,
     # users and operators
     "user_cancels": 0.006,
     "user_resumes": 0.02,
@@ -70,6 +71,8 @@ USUAL: Mapping[str, float] = {
     "user_repeats_request": 0.01,
     "user_starts_another": 0.01,
     "operator_replays": 0.02,
+    # while a handler stands still
+    "somebody_interferes": 0.15,
 }
 
 

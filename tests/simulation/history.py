@@ -116,6 +116,7 @@ def _play(world: World, shape: Shape, meanwhile: Callable[[World, str], object])
             world.objects.write(f"gs://{BUCKET}/uploads/{index}.mp4", tiny_clip()[0])
     user = User(world, shape)
     user.create()
+    world.between = user.interfere
     for _ in range(STEPS_WITH_FAULTS):
         user.maybe()
         meanwhile(world, user.first)
@@ -198,6 +199,20 @@ class User:
         if chance.happens("operator_replays"):
             world.act("an operator replays", lambda: world.queue.publish([Outgoing(self._replay())]))
             world.expect([Outgoing(messages.Requested(job_id=jobs[0]))])
+
+    def interfere(self) -> None:
+        """Cancel, resume or replay while a handler stands still, or rather not."""
+        world = self._world
+        if not world.chance.happens("somebody_interferes"):
+            return
+        services, job_id = world.services, world.chance.choice(list(world.documents.jobs))
+        match world.chance.number(0, 2):
+            case 0:
+                world.act(f"meanwhile the user cancels {job_id}", lambda: api.cancel_job(services, job_id))
+            case 1:
+                world.act(f"meanwhile the user resumes {job_id}", lambda: api.resume_job(services, job_id))
+            case _:
+                world.act("meanwhile an operator replays", lambda: world.queue.publish([Outgoing(self._replay())]))
 
     def _replay(self) -> messages.Message:
         chance = self._world.chance

@@ -124,6 +124,8 @@ class World:
         self.generator.on_submit = self.checkers.before_submit
         self.stitcher.on_start = self.checkers.before_stitch
         self.steps = self._outer_step = 0
+        #: Called while a handler stands still.
+        self.between: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         """Give the memory back."""
@@ -172,6 +174,7 @@ class World:
             self.trace.note(self.at, f"{text}: another one comes in between")
             self._depth += 1
             try:
+                self.between()
                 # A process may stand still for as long as it likes, but not while it talks to generator or stitcher.
                 self.step(may_wait=fault not in ("crash_before_submit", "crash_around_stitch_start"))
             finally:
