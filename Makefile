@@ -5,7 +5,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo cloud-demo web test shake sim check bench constraints clean
+.PHONY: demo cloud-demo web test shake sim chaos check bench constraints clean
 
 demo: .venv/local  ## make a real film on this machine and say where it is
 	@mkdir -p demo
@@ -27,6 +27,12 @@ SEED ?= 0
 COUNT ?= 10000
 sim: .venv/dev  ## many simulated histories under faults; SEED=, COUNT=, OPTIONS=, PREFIX=
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --count $(COUNT) --options "$(OPTIONS)" $(if $(PREFIX),--prefix $(PREFIX))
+
+# Chance picks a seed for chaos where none is given; each run says which.
+KILLS ?=
+chaos: .venv/dev  ## kill the real thing by -9: the embedded program 200 times, the cloud's functions 100 times; SEED=, KILLS=
+	@$(BIN)/python -m tests.chaos.embedded $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
+	@$(BIN)/python -m tests.chaos.cloud $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
 check: .venv/dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""The real thing under kill -9, again and again; outside the default tests, by `make chaos`."""
