@@ -140,7 +140,8 @@ class FFmpeg:
         command = [str(self.program), *args]
         if sys.platform != "linux":
             return command
-        return [sys.executable, "-I", str(Path(tether.__file__)), str(getpid()), *command]
+        # Without `site`, which takes longer than all the rest of it.
+        return [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(getpid()), *command]
 
     def look(self, args: Sequence[str], given: bytes = b"", *, limit_seconds: float = _LOOK_SECONDS) -> bytes:
         """Run with `args`, briefly, and give what it wrote to standard output; `given` is its standard input.

@@ -102,7 +102,8 @@ class _Run:
         self._is_stopped = False
         #: Frames of each piece so far.
         self._frames: dict[str, int] = {}
-        for task in todo:
+        # The longest first: what is begun last keeps one processor busy while the others have nothing left to do.
+        for task in sorted(todo, key=_weight, reverse=True):
             self._todo.put(task)
 
     def finish(self) -> dict[str, Manifest]:

@@ -49,6 +49,10 @@ _PROFILE, _REORDER_DEPTH = "high", 2
 #: Share of the film's time from which on small clips may make the film small.
 _MAJORITY = Fraction(1, 2)
 
+#: Groups of so large a share of the longest one's length are as long as it: a clip of 8 s has 8.000 s at 24 frames a
+#: second and 8.008 s at 29.97, which is no reason to make a fourth more frames of all the others.
+_AS_LONG = Fraction(99, 100)
+
 
 def everything_conforms(plan: StitchPlan) -> list[str]:
     """Say why the clips cannot be spliced as they are, a sentence for each odd clip; nothing when they can.
@@ -178,11 +182,12 @@ def _encode_reasons(clip: ClipFacts, group: Group, sound: FilmSound, orientation
 def _reference_group(clips: Sequence[ClipFacts], orientation: Orientation, *, must_encode: bool) -> Group | None:
     """Choose the group that is kept: the longest one that lies right and that the others can be fitted to.
 
+    Of several that are about as long it is the one whose first clip comes first.
     Where something must be encoded whatever the clips are, as for fades, even a group of all clips must allow that.
     """
     total_ms = sum(clip.duration_ms for clip in clips)
     width, height = film_size(clips, orientation)
-    for group in conforming_groups(clips):
+    for group in _longest_first(conforming_groups(clips)):
         first = clips[group.indexes[0]]
         if not lies_as(first, orientation):
             continue
@@ -195,6 +200,12 @@ def _reference_group(clips: Sequence[ClipFacts], orientation: Orientation, *, mu
         if _measured_picture(first, group):
             return group
     return None
+
+
+def _longest_first(groups: Sequence[Group]) -> list[Group]:
+    """Order groups by length; those that are about as long as the longest come as their first clips do."""
+    enough_ms = max((group.duration_ms for group in groups), default=0) * _AS_LONG
+    return sorted(groups, key=lambda group: (-min(group.duration_ms, enough_ms), group.indexes[0]))
 
 
 def _measured_picture(clip: ClipFacts, group: Group) -> Picture | None:

@@ -125,6 +125,19 @@ def test_all_at_once_they_make_everything_once(bench: Bench, make_clip: MakeClip
     clear(bench, plan)
 
 
+def test_the_longest_pieces_are_begun_first_so_that_no_processor_waits_for_the_last(
+    bench: Bench, make_clip: MakeClip
+) -> None:
+    clips = make_clip(0, frames=12), make_clip(1, rate="30", frames=30), make_clip(2, rate="25", frames=60)
+    plan, worker = bench.plan(*clips), Worker(bench, Share())
+
+    worker.run(plan)
+
+    clear(bench, plan)
+    pictures = [name for name in worker.made if "chunk" in name]
+    assert pictures == worker.made[:2] == ["clip-1-chunk-00000", "clip-0-chunk-00000"]
+
+
 def test_a_film_without_anything_to_encode_is_made_by_the_first_worker_alone(bench: Bench, make_clip: MakeClip) -> None:
     plan = bench.plan(make_clip(0), make_clip(1))
 

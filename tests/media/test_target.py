@@ -229,6 +229,17 @@ def test_one_short_tiny_clip_does_not_make_a_film_of_large_clips_tiny() -> None:
     assert target.reference_index == 0
 
 
+def test_a_few_milliseconds_more_do_not_make_a_clip_the_measure_of_a_film() -> None:
+    # Clips of 6 s: no number of frames is 6.000 s at 29.97/s. The first one's rate and size cost a third of the work.
+    first, second = facts(), facts(frame_rate="25/1")
+    longer = facts(width_px=1920, height_px=1080, frame_rate="30000/1001", duration_ms=6006)
+    much_longer = facts(frame_rate="30/1", duration_ms=6100)
+
+    assert choose_target(a_plan(first, second, longer)).reference_index == 0
+    assert choose_target(a_plan(longer, first, second)).reference_index == 0
+    assert choose_target(a_plan(first, second, much_longer)).reference_index == 2
+
+
 def test_a_clip_of_which_nothing_is_known_is_encoded() -> None:
     unknown = facts().model_copy(update={"conform": {}})
 
