@@ -13,6 +13,7 @@ from gpu_job.clips import FilmTasks, warnings_of
 from gpu_job.encoder_probe import Problem, find_problem
 from gpu_job.inputs import Inputs
 from gpu_job.manifest import Checkpoints, Manifest, checkpoint_folder
+from gpu_job.memory import require_memory
 from gpu_job.parallel import Workshop, frames_of, process_count
 from gpu_job.room import largest_px
 from gpu_job.tasks import ClipFailed, EncodeTask, digest_of
@@ -34,6 +35,10 @@ class Encoding:
         tools: the worker's.
         folder: for what is under way.
         on_share: hears how much of the work is done.
+
+    Raises:
+        LimitExceeded: this machine has too little memory for pictures of that size.
+        StitchFailed: there is no FFmpeg that can be used.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Encoding:
         folder: Path,
         on_share: Callable[[float, str], None],
     ) -> None:
+        require_memory(plan, target)
         self.target = target
         self._plan = plan
         self._inputs = inputs
