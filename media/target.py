@@ -205,7 +205,7 @@ def _reference_group(clips: Sequence[ClipFacts], orientation: Orientation, *, mu
 def _longest_first(groups: Sequence[Group]) -> list[Group]:
     """Order groups by length; those that are about as long as the longest come as their first clips do."""
     enough_ms = max((group.duration_ms for group in groups), default=0) * _AS_LONG
-    return sorted(groups, key=lambda group: (-min(group.duration_ms, enough_ms), group.indexes[0]))
+    return sorted(groups, key=lambda group: (-min(Fraction(group.duration_ms), enough_ms), group.indexes[0]))
 
 
 def _measured_picture(clip: ClipFacts, group: Group) -> Picture | None:
