@@ -88,10 +88,13 @@ class Reporter:
 
     def result(self, report: StitchReport) -> None:
         """Say what came out."""
+        self.end()
         self._write({"type": "result", **report.to_wire()})
 
     def error(self, error: PipelineError, segment_index: int | None = None) -> None:
         """Say what went wrong, and with which segment where it is one's."""
+        # The error is the last line, whatever was held back.
+        self.end()
         line: dict[str, Any] = {
             "type": "error",
             "code": error.code,
