@@ -106,6 +106,10 @@ class Ledger:
         self.latest = now
         return now
 
+    def was_unstarted(self, job_id: str, attempt: int) -> bool:
+        """Tell whether a kill left an attempt of a stitch claimed, and nobody knows whether it was started."""
+        return (job_id, attempt) in self._unstarted
+
     def check_stitch_attempts(self, job: Job) -> None:
         """Hold a job's stitches against the kills: a new one only where nobody could know that the last was started.
 
@@ -113,8 +117,12 @@ class Ledger:
             Broken: one was begun anew without need.
         """
         for attempt in range(1, job.stitch.attempt):
-            seen = (job.job_id, attempt) in self._unstarted
-            holds(seen, "a stitch is begun anew only where its starter was killed between claim and start", job.stitch)
+            unstarted = self.was_unstarted(job.job_id, attempt)
+            holds(
+                unstarted,
+                "a stitch is begun anew only where its starter was killed between claim and start",
+                job.stitch,
+            )
 
     def _check_recorded(self, now: Snapshot) -> None:
         """Hold every recorded clip and film against its file."""
