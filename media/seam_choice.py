@@ -14,8 +14,8 @@ from media.movie import Movie
 
 #: Frames that are looked at on each side.
 FRAMES = 6
-#: What one film's pictures may cost where they may be spared: a second of one core.
-LOOK_US_MAX = 1_000_000
+#: What one film's pictures may cost where they may be spared: less than half of what the splice takes.
+LOOK_US_MAX = 250_000
 #: The most joins that are listened to where some may be spared; each takes a core 2 ms.
 LISTENED_MAX = 200
 #: What one core decodes in a microsecond of H.264. Bits cost most: of a picture of 720p at 5 Mb/s, four fifths. Fitted

@@ -73,7 +73,8 @@ def with_seams(report: StitchReport, plan: StitchPlan, film: Path) -> StitchRepo
 
     Args:
         report: of this very film.
-        plan: whether a join that is worth a warning is an error; then none goes unseen for what looking costs.
+        plan: whether a join that is worth a warning is an error, or its clips were made for it; then none goes unseen
+            for what looking costs.
         film: the file.
 
     Raises:
@@ -85,7 +86,9 @@ def with_seams(report: StitchReport, plan: StitchPlan, film: Path) -> StitchRepo
     # Imported only here: it loads PyAV.
     from media.seam_look import look_at_seams
 
-    looks = look_at_seams(film, report.joins, spare=not fail)
+    # Looking costs nothing beside clips that a model made, and much beside a splice of clips that were there.
+    is_made = plan.digital_source_type is not None
+    looks = look_at_seams(film, report.joins, spare=not fail and not is_made)
     joins = [_with_look(join, looks.get(join.clip_index)) for join in report.joins]
     warnings = list(seam_warnings(report.joins, looks))
     if fail and warnings:
