@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from events.errors import StitchFailed
@@ -116,7 +116,7 @@ def _rank(offer: Offer) -> tuple[bool, int, int]:
 def _late(plan: StitchPlan, offer: Offer, now: datetime) -> str | None:
     if plan.deadline_at is None:
         return None
-    left_ms = int((plan.deadline_at - now).total_seconds() * 1000)
+    left_ms = (plan.deadline_at - now) // timedelta(milliseconds=1)
     if offer.duration_ms <= left_ms:
         return None
     return f"it would take {offer.duration_ms // 1000} s, but the job has {max(0, left_ms) // 1000} s left"

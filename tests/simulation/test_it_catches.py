@@ -176,9 +176,21 @@ def test_a_core_that(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome is not None, "nobody has noticed"
     assert outcome.violation is not None
     assert outcome.violation.checker in PLANTS[plant], outcome.violation
+
+
+def test_a_history_that_fails_is_made_short_and_told_with_the_command_that_repeats_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ignores_the_lease(monkeypatch)
+    played = (Case(seed, USUAL).play() for seed in range(HISTORIES_MAX))
+    outcome = next(each for each in played if each.violation is not None)
+
     smaller, again = shrink(Case(outcome.seed, USUAL))
-    told = report(smaller, again)
-    assert again.asked <= outcome.asked or smaller.prefix is not None
+
+    assert outcome.violation is not None
     assert again.violation is not None
     assert again.violation.checker == outcome.violation.checker
+    assert sum(again.world.chance.fired.values()) <= sum(outcome.world.chance.fired.values())
+    told = report(smaller, again)
+    assert f"breaks the promise: {BOUGHT_TWICE}" in told
     assert f"make sim SEED={outcome.seed} COUNT=1" in told

@@ -22,8 +22,7 @@ from tests.simulation.shrink import Case, report, shrink
 REPOSITORY = Path(__file__).parents[2]
 #: How many histories each test plays.
 BATCH = 50
-FIXED = range(0, 250, BATCH)
-FRESH = 4
+FIXED = range(0, 100, BATCH)
 
 
 def keep_every_promise(seeds: range) -> None:
@@ -38,15 +37,14 @@ def test_no_history_breaks_a_promise(first: int) -> None:
     keep_every_promise(range(first, first + BATCH))
 
 
-@pytest.mark.parametrize("number", range(FRESH))
-def test_no_history_that_nobody_has_seen_before_breaks_a_promise(number: int) -> None:
+def test_no_history_that_nobody_has_seen_before_breaks_a_promise() -> None:
     first = random.SystemRandom().randrange(10**6, 10**9)
-    keep_every_promise(range(first, first + BATCH // 2))
+    keep_every_promise(range(first, first + BATCH))
 
 
 def test_without_faults_every_film_is_made_at_once() -> None:
     none = parse_options("none")
-    for seed in range(40):
+    for seed in range(20):
         outcome = play(Chance(seed, none))
 
         assert outcome.violation is None
@@ -94,8 +92,8 @@ def test_every_fault_happens() -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    [Shape(segments=2), Shape(segments=2, embedded=True), Shape(segments=2, width=1, daisy_chain=True)],
-    ids=["cloud", "embedded", "chain"],
+    [Shape(segments=2, width=1, daisy_chain=True), Shape(segments=2, embedded=True)],
+    ids=["a chain in the cloud", "embedded"],
 )
 def test_of_a_film_of_two_segments_every_single_fault_at_every_step_is_survived(shape: Shape) -> None:
     plain = play(Chance(0, USUAL, script=frozenset()), shape)
@@ -109,7 +107,7 @@ def test_of_a_film_of_two_segments_every_single_fault_at_every_step_is_survived(
 
 
 #: Every pair takes minutes; each run of the tests takes its turn with one of so many parts.
-PARTS = int(os.environ.get("LONGREEL_PAIRS_PARTS", "40"))
+PARTS = int(os.environ.get("LONGREEL_PAIRS_PARTS", "100"))
 
 
 @pytest.mark.parametrize("policy", ["fail", "skip"])
