@@ -17,7 +17,7 @@ cloud-demo: .venv/dev  ## make a film by all cloud functions on Google's own emu
 web: tests/web/node_modules/.package-lock.json  ## the Firebase JS SDK, for the tests in a browser and the cloud demo
 
 test: .venv/dev  ## all tests; those that need a program that is not here say how to get it
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 shake: .venv/dev  ## the property tests, with many more examples
 	$(BIN)/pytest --hypothesis-profile=shake tests/unit tests/media
