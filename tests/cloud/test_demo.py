@@ -41,8 +41,8 @@ def test_the_demo_makes_a_film_and_says_what_it_took(needs_emulators: None, tmp_
     assert figures["cost"]["estimated_micro_usd"] == 2_400_000
     assert figures["cost"]["spent_micro_usd"] == 2_400_000 + figures["route"]["price_micro_usd"]
     assert figures["cost"]["wasted_micro_usd"] == 0
-    # On a busy machine a segment whose message is redelivered, or that the sweep looks after, is written once more; that
-    # four are enough is shown message by message in `test_cost.py`.
+    # On a busy machine a segment that is redelivered, or that the sweep looks after, is written once more. That four
+    # are enough is shown message by message in `test_cost.py`.
     assert 4 <= figures["writes_of_a_segment"] < 5
     assert figures["reads_of_a_segment"] <= 6
     assert figures["polls"] == 0
