@@ -281,9 +281,8 @@ class _Tone:
         return np.pad(part, (0, length - len(part)))
 
     def _levels(self, part: Samples) -> npt.NDArray[np.float64]:
-        levels: npt.NDArray[np.float64] = np.sqrt(
-            np.maximum(_average(part.astype(np.float64) ** 2, self._half_period), 0)
-        )
+        powers = _average(part.astype(np.float64) ** 2, self._half_period)
+        levels: npt.NDArray[np.float64] = np.sqrt(np.maximum(powers, 0))
         return levels
 
 

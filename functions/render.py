@@ -7,8 +7,9 @@ from events.names import segment_prefix
 from events.requests import SegmentSpec, Settings
 from functions import adopt
 from functions.services import Services
-from pipeline import facts, limits
+from pipeline import facts
 from pipeline.records import Job, Segment
+from pipeline.waiting import claim_is_over
 from pipeline.work_ports import ClipReady, Generator, Gone, RenderOrder, Running
 
 
@@ -20,7 +21,7 @@ def submit(services: Services, job: Job, segment: Segment) -> list[facts.Event]:
     index, attempt = segment.index, segment.attempt
     try:
         generator = _generator(services, job)
-        if not generator.resubmittable and _lease_is_over(services, segment):
+        if not generator.resubmittable and claim_is_over(segment, services.clock.now()):
             return []
         if attempt > 1 and not generator.resubmittable:
             found = adopt.paid_for(services, job, index, attempt - 1)
@@ -75,11 +76,6 @@ def cancel(services: Services, job: Job, operation: str) -> None:
     """Tell the generator that nobody waits any more."""
     if job.generator in services.generators:
         services.generators[job.generator].cancel(operation)
-
-
-def _lease_is_over(services: Services, segment: Segment) -> bool:
-    """Tell whether we stood still for so long after the claim that somebody else may have bought the clip meanwhile."""
-    return segment.claimed_at is not None and services.clock.now() - segment.claimed_at >= limits.CLAIM_LEASE
 
 
 def _generator(services: Services, job: Job) -> Generator:

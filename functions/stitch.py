@@ -9,6 +9,7 @@ from pipeline import facts
 from pipeline.object_port import ObjectInfo
 from pipeline.plan import build_plan
 from pipeline.records import Job
+from pipeline.waiting import stitch_claim_is_over
 from pipeline.work_ports import FilmReady, Gone, Running
 
 
@@ -18,7 +19,7 @@ def stitch(services: Services, job: Job) -> list[facts.Event]:
     Nothing is started once the claim is over: others may hold it to be lost by then, and begin anew.
     """
     attempt = job.stitch.attempt
-    if job.wake_at is not None and job.wake_at <= services.clock.now():
+    if stitch_claim_is_over(job, services.clock.now()):
         return []
     try:
         if (film := films.find_film(services, job)) is not None:

@@ -24,6 +24,7 @@ from media.clip_file import DiskClip, TailedClip
 from media.conform import milliseconds
 from media.encoder import ClipEncode, chunk_args
 from media.movie import Movie
+from media.seam_choice import FRAMES
 from media.seam_report import SeamLook
 from media.size import encoded_bytes_max
 from media.target import can_render
@@ -32,11 +33,9 @@ from media.write import FilmPart, write_pictures
 
 #: Ends of clips that are on the disk a second time at once, so that they can be encoded.
 _AT_A_TIME = 8
-#: Frames that are compared on each side of a join; as many as `media.seam_look` looks at.
-_FRAMES = 6
-#: How much is decoded for one join, in pixels: some ten seconds of one core, six times what 8 s of 4K take.
+#: How much is decoded for one join, in pixels: some thirty seconds of one core, six times what 8 s of 4K take.
 _LOOK_PIXELS_MAX = 10_000_000_000
-#: How much finer than an odd clip the end of one is encoded, in steps of x264's constant rate factor, as fades are: it
+#: How much finer than an odd clip the end of one is encoded, in steps of x264's constant rate factor: it
 #: stands beside the clip's own frames, and is short.
 _FINER = 3
 
@@ -156,8 +155,8 @@ class Chain:
         from media.seam_look import look_at_seams
 
         end = before.source.shown.video.sample_count
-        first = _cuts_of(before.clip).start_before(max(0, end - _FRAMES))
-        count = _cuts_of(after.clip).cut_behind(min(_FRAMES, after.source.shown.video.sample_count))
+        first = _cuts_of(before.clip).start_before(max(0, end - FRAMES))
+        count = _cuts_of(after.clip).cut_behind(min(FRAMES, after.source.shown.video.sample_count))
         if (end - first) * _pixels(before.clip.movie) > _LOOK_PIXELS_MAX:
             text = "it is too long to see whether the clip begins with a frame that the one before has shown"
             self._warnings.append(f"Join {number}: {text}.")

@@ -1,16 +1,26 @@
-"""What the clock says about a segment that waits: whether it is due, took too long, or may still bring a clip."""
+"""What the clock says about what waits: whether it is due, took too long, is still ours, or may still bring a clip."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from pipeline import limits
-from pipeline.records import Segment
+from pipeline.records import Job, Segment
 
 
 def is_due(segment: Segment, now: datetime) -> bool:
     """Tell whether the time has come to look after the segment."""
     return segment.wake_at is not None and segment.wake_at <= now
+
+
+def claim_is_over(segment: Segment, now: datetime) -> bool:
+    """Tell whether whoever claimed it stood still for so long that somebody else may have bought its clip meanwhile."""
+    return segment.claimed_at is not None and now - segment.claimed_at >= limits.CLAIM_LEASE
+
+
+def stitch_claim_is_over(job: Job, now: datetime) -> bool:
+    """Tell the same of a job whose stitch was claimed, and not started."""
+    return job.wake_at is not None and job.wake_at <= now
 
 
 def took_too_long(segment: Segment, now: datetime) -> bool:

@@ -128,8 +128,35 @@ def operation_of(order: RenderOrder) -> str:
     return f"paid/{order.job_id}/{order.segment_index}/{order.attempt}"
 
 
+class ReadsThrough:
+    """The reads of a job store that stands before another one."""
+
+    store: JobStore
+
+    def load(self, job_id: str) -> Job:
+        return self.store.load(job_id)
+
+    def segments(
+        self, job_id: str, states: frozenset[SegmentState] | None = None, below: int | None = None
+    ) -> list[Segment]:
+        return self.store.segments(job_id, states, below)
+
+    def overdue(self, now: datetime, limit: int) -> list[Overdue]:
+        return self.store.overdue(now, limit)
+
+    def jobs(
+        self,
+        *,
+        project_id: str | None = None,
+        user_id: str | None = None,
+        states: frozenset[JobState] | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        return self.store.jobs(project_id=project_id, user_id=user_id, states=states, limit=limit)
+
+
 @dataclass
-class FaultyJobStore:
+class FaultyJobStore(ReadsThrough):
     """The store, on a machine that may die before or after each commit; or one that does not answer."""
 
     store: JobStore
@@ -152,27 +179,6 @@ class FaultyJobStore:
         committed = self.store.transact(job_id, segment_index, decide)
         self.trap.line("after commit")
         return committed
-
-    def load(self, job_id: str) -> Job:
-        return self.store.load(job_id)
-
-    def segments(
-        self, job_id: str, states: frozenset[SegmentState] | None = None, below: int | None = None
-    ) -> list[Segment]:
-        return self.store.segments(job_id, states, below)
-
-    def overdue(self, now: datetime, limit: int) -> list[Overdue]:
-        return self.store.overdue(now, limit)
-
-    def jobs(
-        self,
-        *,
-        project_id: str | None = None,
-        user_id: str | None = None,
-        states: frozenset[JobState] | None = None,
-        limit: int = 100,
-    ) -> list[Job]:
-        return self.store.jobs(project_id=project_id, user_id=user_id, states=states, limit=limit)
 
 
 @dataclass

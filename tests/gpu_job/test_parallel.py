@@ -240,14 +240,18 @@ def test_a_worker_that_is_slow_but_alive_is_left_alone(cloud: Cloud, ffmpeg_prog
     assert not cloud.store.stat(cloud.plan.output_uri)
 
 
-def test_what_a_killed_task_has_done_is_not_done_again_when_cloud_run_starts_it_anew(cloud: Cloud) -> None:
-    first = cloud.start("1", "--processes", "1")
-    assert first.stdout
+def kill_amid_the_work(cloud: Cloud) -> None:
+    task = cloud.start("1", "--processes", "1")
+    assert task.stdout
     begun = 0
     while begun < 3:
-        begun += "making" in first.stdout.readline()
-    first.kill()
-    first.communicate()
+        begun += "making" in task.stdout.readline()
+    task.kill()
+    task.communicate()
+
+
+def test_what_a_killed_task_has_done_is_not_done_again_when_cloud_run_starts_it_anew(cloud: Cloud) -> None:
+    kill_amid_the_work(cloud)
 
     again = cloud.ended(cloud.start("2", CLOUD_RUN_TASK_ATTEMPT="1"))
 
@@ -256,13 +260,7 @@ def test_what_a_killed_task_has_done_is_not_done_again_when_cloud_run_starts_it_
 
 
 def test_another_execution_takes_over_from_a_dead_one(cloud: Cloud) -> None:
-    first = cloud.start("1", "--processes", "1")
-    assert first.stdout
-    begun = 0
-    while begun < 3:
-        begun += "making" in first.stdout.readline()
-    first.kill()
-    first.communicate()
+    kill_amid_the_work(cloud)
 
     again = cloud.ended(cloud.start("2", CLOUD_RUN_EXECUTION="stitch-x2"))
 

@@ -9,17 +9,14 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.local_queue import LocalQueue
-from adapters.sqlite import SqliteJobStore
 from events.errors import Unavailable
 from pipeline.commands import Outgoing, as_message
 from pipeline.decide import Decision
-from pipeline.ports import Committed, Created, Decide, Overdue
-from pipeline.records import Job, JobState, Segment, SegmentState
+from pipeline.ports import Committed, Created, Decide, JobStore
+from pipeline.records import Job, Segment
+from tests.functions.doubles import Crash as Crash
+from tests.functions.doubles import ReadsThrough
 from tests.simulation.faults import Chance
-
-
-class Crash(BaseException):
-    """The process died here: nothing catches it, nothing after it runs."""
 
 
 class Violation(AssertionError):
@@ -84,10 +81,10 @@ class Documents:
 
 
 @dataclass
-class SimulatedJobStore:
+class SimulatedJobStore(ReadsThrough):
     """The real store; commits may fail, be decided twice, or be the last thing that a process does."""
 
-    store: SqliteJobStore
+    store: JobStore
     world: Surroundings
     documents: Documents
     #: Commits of a transaction that is still open.
@@ -148,31 +145,6 @@ class SimulatedJobStore:
             for each in noted:
                 each()
             self.world.line("crash_between_commit_and_publish", "after commit")
-
-    def load(self, job_id: str) -> Job:
-        """Read one job."""
-        return self.store.load(job_id)
-
-    def segments(
-        self, job_id: str, states: frozenset[SegmentState] | None = None, below: int | None = None
-    ) -> list[Segment]:
-        """Read a job's segments."""
-        return self.store.segments(job_id, states, below)
-
-    def overdue(self, now: datetime, limit: int) -> list[Overdue]:
-        """Look for what is overdue."""
-        return self.store.overdue(now, limit)
-
-    def jobs(
-        self,
-        *,
-        project_id: str | None = None,
-        user_id: str | None = None,
-        states: frozenset[JobState] | None = None,
-        limit: int = 100,
-    ) -> list[Job]:
-        """Read jobs."""
-        return self.store.jobs(project_id=project_id, user_id=user_id, states=states, limit=limit)
 
     def _enter(self, doing: str) -> None:
         self.world.line("crash_before_commit", f"before {doing}")

@@ -195,6 +195,7 @@ def test_an_order_that_its_generator_forgot_is_not_given_up_while_its_clip_may_l
 
 
 def test_what_is_called_off_half_way_is_no_failure() -> None:
+    """Found by simulation: the waste of the attempt before was taken back when its clip landed all the same."""
     failed_before = a_segment(S.GENERATING, attempt=2, error=Failure("bad_media", "no video", 0))
 
     closed = answer(a_job(J.CANCELLED), failed_before, facts.SegmentClosed(0)).segment

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from pipeline import facts, limits
-from pipeline.records import SegmentState
-from pipeline.waiting import is_due, may_land_until, took_too_long
+from pipeline.records import JobState, SegmentState
+from pipeline.waiting import claim_is_over, is_due, may_land_until, stitch_claim_is_over, took_too_long
 from tests.unit.documents import NOW, a_job, a_segment, answer
 
-S = SegmentState
+J, S = JobState, SegmentState
 MOMENT = timedelta(milliseconds=1)
 
 
@@ -53,3 +53,20 @@ def test_a_paid_order_that_nobody_can_ask_about_is_waited_for_before_it_is_count
     assert lost.segment.state is S.PENDING
     assert lost.segment.error is not None
     assert lost.segment.error.code == "attempt_lost"
+
+
+def test_a_claim_holds_until_its_lease_ends() -> None:
+    segment = a_segment(S.CLAIMED, claimed_at=NOW)
+    end = NOW + limits.CLAIM_LEASE
+
+    assert not claim_is_over(segment, end - MOMENT)
+    assert claim_is_over(segment, end)
+    assert not claim_is_over(a_segment(), end), "nobody has claimed it"
+
+
+def test_the_claim_of_a_stitch_holds_until_its_job_is_looked_at() -> None:
+    job = a_job(J.STITCHING, wake_at=NOW)
+
+    assert not stitch_claim_is_over(job, NOW - MOMENT)
+    assert stitch_claim_is_over(job, NOW)
+    assert not stitch_claim_is_over(a_job(J.STITCHING, wake_at=None), NOW)
