@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, cast
 
 import firebase_admin
@@ -37,6 +38,8 @@ from pipeline.ports import Committed
 from pipeline.records import Job
 
 log = logging.getLogger("longreel.callables")
+
+_signing_in = Lock()
 
 #: Our error → the protocol's code; the first that fits.
 CODES: tuple[tuple[type[PipelineError], Code], ...] = (
@@ -141,8 +144,10 @@ def _told(exc: PipelineError) -> HttpsError:
 
 
 def _sign_in(project: str) -> None:
-    try:
-        firebase_admin.get_app()
-    except ValueError:
-        # With the project named, tokens of any other are refused.
-        firebase_admin.initialize_app(options={"projectId": project})
+    # A cold instance may get its first calls at once, and Firebase's own library refuses a second app.
+    with _signing_in:
+        try:
+            firebase_admin.get_app()
+        except ValueError:
+            # With the project named, tokens of any other are refused.
+            firebase_admin.initialize_app(options={"projectId": project})

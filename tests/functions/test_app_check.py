@@ -6,6 +6,8 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import firebase_admin
@@ -73,3 +75,35 @@ def test_where_it_is_enforced_a_call_without_a_valid_token_is_refused_and_makes_
 
     assert (status, answer["error"]["status"]) == (401, "UNAUTHENTICATED")
     assert world.services.jobs.jobs() == []
+
+
+def test_the_first_calls_of_a_cold_instance_may_come_at_once(
+    world: World, firebase: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 4
+    together = Barrier(calls)
+    get_app = firebase_admin.get_app
+    initialize_app = firebase_admin.initialize_app
+
+    def get_app_slowly() -> firebase_admin.App:
+        try:
+            return get_app()
+        finally:
+            time.sleep(0.05)
+
+    def initialize_app_slowly(**named: Any) -> firebase_admin.App:
+        time.sleep(0.05)
+        return initialize_app(**named)
+
+    def first_call(_: int) -> int:
+        together.wait()
+        status, _answer = call(world, app_check=False)
+        return status
+
+    monkeypatch.setattr(firebase_admin, "get_app", get_app_slowly)
+    monkeypatch.setattr(firebase_admin, "initialize_app", initialize_app_slowly)
+    with ThreadPoolExecutor(calls) as callers:
+        statuses = sorted(callers.map(first_call, range(calls)))
+
+    # One makes the job, the others are told that it runs: nobody is told of an error of ours.
+    assert statuses == [200, 409, 409, 409]
