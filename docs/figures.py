@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from docs.figures_stitch import stitch_figures
-from docs.marked import write_filled
+from docs.marked import table, write_filled
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -56,7 +55,7 @@ def _orchestration(measured: Any) -> str:
     lines = [f"- {text}" for text in life] + [f"- **not met:** {text}" for text in missed]
     met = f"{len(measured['verdicts']) - len(missed)} of {len(measured['verdicts'])}"
     verdict = f"Of the targets set for it, {met} are met. What is not about speed, and what is missed:"
-    return "\n".join([intro, "", _table(head, rows), "", verdict, "", *lines, ""])
+    return "\n".join([intro, "", table(head, rows), "", verdict, "", *lines, ""])
 
 
 def _orchestration_row(cell: Any) -> list[str]:
@@ -77,7 +76,7 @@ def _cold_start(measured: Any) -> str:
         "CPU and memory as medians):"
     )
     missed = [f"- **not met:** {each['text']}" for each in measured["verdicts"] if not each["met"]]
-    return "\n".join([intro, "", _table(head, rows), *(["", *missed] if missed else []), ""])
+    return "\n".join([intro, "", table(head, rows), *(["", *missed] if missed else []), ""])
 
 
 def _cold_start_row(case: Any) -> list[str]:
@@ -87,11 +86,6 @@ def _cold_start_row(case: Any) -> list[str]:
 
 def _rate(run: Any) -> float:
     return float(run["segments"] / run["wall_seconds"])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def main() -> None:

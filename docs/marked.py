@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figures: bool = True) -> str:
+    """Give a Markdown table; `figures` sets the columns after the first to the right."""
+    lines = [f"| {' | '.join(head)} |", f"|---|{('---:|' if figures else '---|') * (len(head) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def filled(text: str, kind: str, contents: Mapping[str, str]) -> str:
