@@ -34,11 +34,12 @@ chaos: .venv/dev  ## kill the real thing by -9: the embedded program 200 times, 
 	@$(BIN)/python -m tests.chaos.embedded $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 	@$(BIN)/python -m tests.chaos.cloud $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
-check: .venv/dev  ## format, lint, types, import contracts
+check: .venv/dev  ## format, lint, types, import contracts, and infra/ by a real terraform
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m tests.infra.check
 
 bench: .venv/bench  ## what the README's figures are made of; takes a while
 	$(BIN)/python -m benchmarks.orchestration --json benchmarks/results/orchestration.json
