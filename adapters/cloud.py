@@ -12,6 +12,7 @@ from adapters.compose_splice import ComposeSplice
 from adapters.config import CloudConfig
 from adapters.firestore import FirestoreJobStore
 from adapters.firestore_failures import FailureLedger
+from adapters.firestore_spend import FirestoreSpend
 from adapters.gcs import CloudObjectStore
 from adapters.gcs_client import storage_client
 from adapters.gcs_upload_urls import UploadUrls, by_service_account, by_throwaway_key
@@ -49,6 +50,7 @@ class CloudAdapters:
     engines: frozenset[EngineName]
     dead_letters: DeadLetters
     failures: FailureLedger
+    spend: FirestoreSpend
     uploads: UploadUrls
 
 
@@ -89,6 +91,7 @@ def open_cloud(config: CloudConfig, documents: Callable[[], firestore.Client] | 
         engines=frozenset(engine.name for engine in engines),
         dead_letters=DeadLetters(config.project, config.topic_prefix),
         failures=FailureLedger(documents),
+        spend=FirestoreSpend(documents, config.jobs_collection),
         uploads=UploadUrls(buckets, config.bucket, signing),
     )
 

@@ -75,6 +75,7 @@ class CloudConfig:
     | LONGREEL_JOBS_COLLECTION | videoJobs | the Firestore collection of jobs |
     | LONGREEL_FIRESTORE_DATABASE | (default) | the Firestore database |
     | LONGREEL_ACTIVE_JOBS_MAX | 3 | active jobs that one user may have, 1 to 1000 |
+    | LONGREEL_DAILY_LIMIT_USD | none | what all paid work of a UTC day may cost, such as 49.99; 0 allows none |
     | LONGREEL_DELIVERY_ATTEMPTS_MAX | 10 | failed deliveries of a message before it becomes a dead letter, 1 to 100 |
     | LONGREEL_APP_CHECK | off | on refuses callers without a valid App Check token |
     | LONGREEL_EMULATED | off | on allows the variables below; never in production |
@@ -105,6 +106,8 @@ class CloudConfig:
     firestore_database: str = "(default)"
     #: At least 1.
     active_jobs_max: int = 3
+    #: Micro USD; None for no limit.
+    daily_limit_micro_usd: int | None = None
     #: At least 1.
     delivery_attempts_max: int = 10
     app_check: bool = False
@@ -124,6 +127,7 @@ _EMULATORS = (
     "LONGREEL_TRANSCODER_ENDPOINT",
     "LONGREEL_RUN_ENDPOINT",
 )
+_DOLLARS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 
 
@@ -159,6 +163,7 @@ def read_cloud_config(environment: Mapping[str, str] | None = None) -> CloudConf
         jobs_collection=env.get("LONGREEL_JOBS_COLLECTION") or CloudConfig.jobs_collection,
         firestore_database=env.get("LONGREEL_FIRESTORE_DATABASE") or CloudConfig.firestore_database,
         active_jobs_max=_number(env, "LONGREEL_ACTIVE_JOBS_MAX", CloudConfig.active_jobs_max, 1000),
+        daily_limit_micro_usd=_micro_usd(env, "LONGREEL_DAILY_LIMIT_USD"),
         delivery_attempts_max=_number(env, "LONGREEL_DELIVERY_ATTEMPTS_MAX", CloudConfig.delivery_attempts_max, 100),
         app_check=_switch(env, "LONGREEL_APP_CHECK", default=False),
         emulated=emulated,
@@ -194,6 +199,16 @@ def _number(env: Mapping[str, str], name: str, default: int, largest: int) -> in
     if not text.isdecimal() or not 1 <= int(text) <= largest:
         raise InvalidRequest(name, f"should be a number from 1 to {largest}, not {text!r}")
     return int(text)
+
+
+def _micro_usd(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    if not text:
+        return None
+    if not _DOLLARS.fullmatch(text):
+        raise InvalidRequest(name, f"should be dollars such as 50 or 49.99, not {text!r}")
+    dollars, _, cents = text.partition(".")
+    return int(dollars) * 1_000_000 + int(cents.ljust(2, "0")) * 10_000
 
 
 def _home_of_the_user() -> Path:

@@ -14,6 +14,7 @@ from adapters.firestore_fields import Fields, map_of
 from events.clip import Clip, StitchReport
 from events.requests import Kind, OnSegmentFailure
 from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, StitchWork
+from pipeline.spend_port import bound_micro_usd
 from pipeline.view import message_of, next_attempt_at, phase_of
 
 Document = dict[str, Any]
@@ -59,7 +60,7 @@ def job_document(job: Job) -> Document:
         "route": _route_map(job.route),
         "film": _film_map(job.film),
         "stitch": _work_map(job.stitch),
-        "cost": _cost_map(job.cost),
+        "cost": _cost_map(job),
         "lastFrame": job.last_frame,
         "supersededBy": job.superseded_by,
     }
@@ -209,6 +210,8 @@ def _work_map(work: StitchWork) -> Document:
         "notBefore": work.not_before,
         "larger": work.larger,
         "reached": work.reached,
+        "deaths": work.deaths,
+        "beganAt": work.began_at,
     }
 
 
@@ -222,14 +225,19 @@ def _read_work(fields: Fields) -> StitchWork:
         not_before=fields.instant_or_none("notBefore"),
         larger=fields.flag_or("larger", otherwise=False),
         reached=fields.integer_or_none("reached") or 0,
+        deaths=fields.integer_or_none("deaths") or 0,
+        began_at=fields.instant_or_none("beganAt"),
     )
 
 
-def _cost_map(cost: Cost) -> Document:
+def _cost_map(job: Job) -> Document:
+    cost = job.cost
     return (
         _money("estimated", cost.estimated_micro_usd)
         | _money("spent", cost.spent_micro_usd)
         | _money("wasted", cost.wasted_micro_usd)
+        # Follows from the rest; it is here to be summed up by `adapters/firestore_spend.py`.
+        | _money("bound", bound_micro_usd(job))
     )
 
 

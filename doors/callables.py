@@ -21,6 +21,7 @@ from doors.outside import Outside
 from events.errors import (
     AlreadyRunning,
     BadMessage,
+    DailyLimitReached,
     InvalidRequest,
     LimitExceeded,
     NotAllowed,
@@ -32,6 +33,7 @@ from events.errors import (
     Unavailable,
     UnknownJob,
 )
+from events.log_lines import fields
 from functions import api
 from functions.upload import create_upload
 from pipeline.ports import Committed
@@ -133,14 +135,27 @@ def _job_id(data: Any) -> str:
 def _told(exc: PipelineError) -> HttpsError:
     code = next((code for kind, code in CODES if isinstance(exc, kind)), Code.INTERNAL)
     if code is Code.INTERNAL:
-        log.error("%s", exc.message, extra={"action": "internal", "code": exc.code})
+        log.error("%s", exc.message, extra=fields(action="internal", error_code=exc.code))
         return HttpsError(code, "something went wrong here; it is logged, and nothing was made", {"code": exc.code})
     details: dict[str, Any] = {"code": exc.code}
     if isinstance(exc, InvalidRequest):
         details["field"] = exc.field
     if isinstance(exc, AlreadyRunning):
         details["jobId"] = exc.job_id
+    if isinstance(exc, DailyLimitReached):
+        details |= _of_limit(exc)
     return HttpsError(code, exc.message, details)
+
+
+def _of_limit(exc: DailyLimitReached) -> dict[str, Any]:
+    promised, opens_at = exc.promised_micro_usd, exc.opens_at
+    return {
+        "limitUsd": exc.limit_micro_usd / 1_000_000,
+        "promisedUsd": None if promised is None else promised / 1_000_000,
+        "estimatedUsd": exc.estimated_micro_usd / 1_000_000,
+        # Null where no day is enough.
+        "opensAt": None if opens_at is None else opens_at.isoformat(timespec="seconds"),
+    }
 
 
 def _sign_in(project: str) -> None:

@@ -9,6 +9,7 @@ from adapters.config import CloudConfig, read_cloud_config
 from adapters.pubsub import too_early
 from adapters.system_clock import random_job_id
 from doors.receive import Receiver
+from functions.budget import Budget
 from functions.services import Services
 from pipeline.upload_port import Uploads
 
@@ -38,6 +39,7 @@ def open_outside(config: CloudConfig | None = None) -> Outside:
 def assemble(adapters: CloudAdapters) -> Outside:
     """Put the handlers' services over the cloud's adapters."""
     config = adapters.config
+    limit = config.daily_limit_micro_usd
     services = Services(
         jobs=adapters.jobs,
         bus=adapters.bus,
@@ -49,6 +51,7 @@ def assemble(adapters: CloudAdapters) -> Outside:
         new_job_id=random_job_id,
         engines=adapters.engines,
         active_jobs_max=config.active_jobs_max,
+        budget=None if limit is None else Budget(adapters.spend, limit),
     )
     receiver = Receiver(services, adapters.dead_letters, adapters.failures, config.delivery_attempts_max, too_early)
     return Outside(config, services, receiver, adapters.uploads)

@@ -15,6 +15,7 @@
     ├── NotFound            an object that should be there is not; permanent
     ├── PreconditionFailed  somebody else wrote first; permanent for this attempt
     ├── LimitExceeded       more than this machine, user or project may have; permanent
+    │   ├── DailyLimitReached  new paid work would pass what a day may cost; permanent, says when the next day begins
     │   └── DiskFull        a disk is full; retryable, because what we left there is gone, and others make room too
     └── Unavailable         the outside did not answer; retryable
         └── OutOfMemory     a program was killed because memory ran out; retryable with more of it, or less at a time
@@ -23,6 +24,11 @@ Handlers look at `retryable` only: a retryable error is raised, so that the even
 permanent one is recorded on the job and the event acknowledged. A text says what we were doing, to what,
 and what the reader can do.
 """
+
+
+from __future__ import annotations
+
+from datetime import datetime
 
 
 class PipelineError(Exception):
@@ -150,6 +156,41 @@ class LimitExceeded(PipelineError):
     code = "limit_exceeded"
 
 
+class DailyLimitReached(LimitExceeded):
+    """New paid work would take the day over what it may cost.
+
+    Args:
+        doing: what was asked for.
+        limit_micro_usd: what a day may cost.
+        promised_micro_usd: what the day's jobs have cost or may still cost; None where nobody asked, because the
+            work alone is above the limit.
+        estimated_micro_usd: what the work that is refused should cost.
+        opens_at: when the next day begins; None where no day is enough.
+    """
+
+    code = "daily_limit"
+
+    def __init__(
+        self,
+        doing: str,
+        limit_micro_usd: int,
+        promised_micro_usd: int | None,
+        estimated_micro_usd: int,
+        opens_at: datetime | None,
+    ) -> None:
+        limit, estimated = _usd(limit_micro_usd), _usd(estimated_micro_usd)
+        if opens_at is None or promised_micro_usd is None:
+            text = f"it should cost {estimated}, which the project's limit of {limit} a day never allows: ask for less"
+        else:
+            spent = f"{_usd(promised_micro_usd)} spent or promised, this should cost {estimated}"
+            text = f"the project's limit of {limit} a day is reached ({spent}): it opens at {opens_at:%Y-%m-%dT%H:%MZ}"
+        super().__init__(f"{doing}: {text}; the operator sets LONGREEL_DAILY_LIMIT_USD")
+        self.limit_micro_usd = limit_micro_usd
+        self.promised_micro_usd = promised_micro_usd
+        self.estimated_micro_usd = estimated_micro_usd
+        self.opens_at = opens_at
+
+
 class DiskFull(LimitExceeded):
     """A disk has no room; says which folder, and how much is missing where that is known."""
 
@@ -168,3 +209,13 @@ class OutOfMemory(Unavailable):
     """A program of ours was killed because memory ran out."""
 
     code = "out_of_memory"
+
+
+def _usd(micro_usd: int) -> str:
+    """Give money for people; whoever is held to a limit is told no less than it costs.
+
+    >>> _usd(3_100_000), _usd(1)
+    ('$3.10', '$0.01')
+    """
+    cents = -(-micro_usd // 10_000)
+    return f"${cents // 100:,}.{cents % 100:02}"

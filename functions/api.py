@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from events.errors import InvalidRequest, LimitExceeded, NotAllowed, NotPossible
+from events.errors import DailyLimitReached, InvalidRequest, LimitExceeded, NotAllowed, NotPossible, UnknownJob
 from events.messages import Requested
 from events.names import ObjectUri, job_id_of_request, parse_uri
 from events.plan import Engine
 from events.requests import LongFormRequest, Request, Settings, read_request
+from functions.budget import check_budget
 from functions.music import check_music
 from functions.own_area import check_own_area
 from functions.perform import drive, perform
@@ -35,6 +36,7 @@ def create_job(services: Services, value: object, user_id: str, *, own_area_only
         NotAllowed: an object lies in somebody else's area; nothing was made.
         AlreadyRunning: the project has an active job of this type, and `forceRestart` was not given.
         LimitExceeded: the user has as many active jobs as one may have.
+        DailyLimitReached: the day has cost, or is promised to cost, as much as a day may.
         Unavailable: nothing was made.
     """
     request = read_request(value)
@@ -46,6 +48,7 @@ def create_job(services: Services, value: object, user_id: str, *, own_area_only
     job_id = _job_id(services, request, user_id)
     job, segments = new_job(request, job_id=job_id, user_id=user_id, now=now, quotes=quotes)
     _refuse_too_many(services, job, force_restart=request.force_restart)
+    _refuse_above_budget(services, job)
 
     def supersede(other: Job) -> Decision:
         return decide(other, None, facts.CancelRequested(f"superseded by {job_id}", superseded_by=job_id), now)
@@ -108,6 +111,26 @@ def _refuse_too_many(services: Services, job: Job, *, force_restart: bool) -> No
         raise LimitExceeded(f"start a job: {limit} may be active at once, and these are: {names}; wait, or cancel one")
 
 
+def _refuse_above_budget(services: Services, job: Job) -> None:
+    try:
+        check_budget(services.budget, "make this film", job.cost.estimated_micro_usd, job.created_at)
+    except DailyLimitReached as reached:
+        try:
+            services.jobs.load(job.job_id)
+        except UnknownJob:
+            raise reached from None
+        # The same request again: it is answered with its job, whatever that one costs.
+
+
+def _refuse_resuming_above_budget(services: Services, job_id: str) -> None:
+    if services.budget is None:
+        return
+    job = services.jobs.load(job_id)
+    if job.state is JobState.FAILED:
+        missing = job.cost.estimated_micro_usd - job.cost.spent_micro_usd
+        check_budget(services.budget, f"resume {job_id}", missing, services.clock.now())
+
+
 def _check_output(services: Services, output: ObjectUri) -> None:
     if output.bucket != services.bucket:
         raise InvalidRequest("outputPath", f"should be in gs://{services.bucket}/, where films are made, not {output}")
@@ -142,8 +165,10 @@ def resume_job(services: Services, job_id: str, user_id: str | None = None) -> C
         NotAllowed: it is somebody else's.
         NotPossible: the job is over for good; the text says why.
         AlreadyRunning: the project has another active job of this type.
+        DailyLimitReached: what is missing would take the day over what it may cost.
     """
     _refuse_strangers(services, job_id, user_id)
+    _refuse_resuming_above_budget(services, job_id)
     committed = drive(services, job_id, facts.ResumeRequested())
     if not committed.job.active:
         raise NotPossible(f"resume {job_id}: {committed.decision.reason}")

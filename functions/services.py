@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from events.plan import Engine
+from functions.budget import Budget
 from pipeline.object_port import ObjectStore
 from pipeline.ports import Clock, JobStore, MessageBus
 from pipeline.work_ports import Generator, Stitcher
@@ -31,5 +32,7 @@ class Services:
     engines: frozenset[Engine] = frozenset(Engine)
     #: Active jobs that one user may have at once; None for as many as they like.
     active_jobs_max: int | None = None
+    #: What a day may cost; None for as much as it does.
+    budget: Budget | None = None
     #: Opens a context in which all that this thread commits becomes one commit; None where each commit stands alone.
     together: Callable[[], AbstractContextManager[object]] | None = None

@@ -37,13 +37,15 @@ class Meter:
         self.by_caller: dict[str, Counter[str]] = defaultdict(Counter)
         #: The structured queries that were asked, as protocol buffers.
         self.queries: list[Any] = []
+        #: Those that sum up.
+        self.aggregations: list[Any] = []
 
     def reset(self) -> None:
         """Begin anew."""
         with self._lock:
             self.reads = self.writes = self.deletes = self.refused = 0
             self.by_caller = defaultdict(Counter)
-            self.queries = []
+            self.queries, self.aggregations = [], []
 
     def count(self, *, reads: int = 0, writes: int = 0, deletes: int = 0, refused: int = 0) -> None:
         """Add to the figures."""
@@ -102,6 +104,12 @@ class _Counted:
     def run_query(self, request: Any, **options: Any) -> Any:
         self._meter.ask(request["structured_query"])
         return self._count_found(self._api.run_query(request=request, **options))
+
+    def run_aggregation_query(self, request: Any, **options: Any) -> Any:
+        # One read for up to 1,000 index entries; no test has more.
+        self._meter.count(reads=1)
+        self._meter.aggregations.append(request["structured_aggregation_query"])
+        return self._api.run_aggregation_query(request=request, **options)
 
     def _count_found(self, answers: Any) -> Iterator[Any]:
         found = 0

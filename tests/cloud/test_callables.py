@@ -19,7 +19,8 @@ PROMPTS = ["A lighthouse at dawn"]
 @pytest.fixture(scope="module")
 def cloud(needs_emulators: None) -> Iterator[LocalCloud]:
     # Nothing is ever made here: clips are held back, and what is created is cancelled.
-    with LocalCloud(latency_seconds=None, variables={"LONGREEL_ACTIVE_JOBS_MAX": "2"}) as cloud:
+    variables = {"LONGREEL_ACTIVE_JOBS_MAX": "2", "LONGREEL_DAILY_LIMIT_USD": "200"}
+    with LocalCloud(latency_seconds=None, variables=variables) as cloud:
         yield cloud
 
 
@@ -93,6 +94,22 @@ def test_a_user_may_have_only_so_many_active_jobs(alice: LocalCloud) -> None:
 
     assert (refused.http_status, refused.status) == (429, "RESOURCE_EXHAUSTED")
     assert "2 may be active at once" in refused.message
+
+
+def test_a_film_that_would_pass_the_days_limit_is_refused_with_when_it_opens(alice: LocalCloud) -> None:
+    # All else that is asked for here comes to less than the rest of the limit.
+    request = {"prompts": ["a scene"] * 200, "generator": "veo"}
+    assert alice.call("createJob", request)["estimatedUsd"] == 120
+
+    refused = refusal(alice, "createJob", request | {"projectId": "another"}, uid="bob")
+
+    assert (refused.http_status, refused.status) == (429, "RESOURCE_EXHAUSTED")
+    details = refused.details
+    assert (details["code"], details["limitUsd"], details["estimatedUsd"]) == ("daily_limit", 200, 120)
+    assert 120 <= details["promisedUsd"] < 200
+    assert details["opensAt"].endswith("T00:00:00+00:00")
+    assert "it opens at" in refused.message
+    assert "a scene" not in refused.message
 
 
 @pytest.mark.parametrize("name", ["createJob", "cancelJob", "resumeJob", "createUploadUrl"])

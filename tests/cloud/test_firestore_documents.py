@@ -103,6 +103,8 @@ def test_a_page_reads_state_words_and_money_from_the_jobs_document() -> None:
         "spentMicroUsd": 1_200_000,
         "wastedUsd": 0.4,
         "wastedMicroUsd": 400_000,
+        "boundUsd": 1.6,
+        "boundMicroUsd": 1_600_000,
     }
     assert document["createdAt"] == job.created_at
     assert document["userId"] == "someone"

@@ -20,7 +20,8 @@ import pytest
 
 from adapters.firestore import FirestoreJobStore
 from adapters.firestore_documents import job_document, segment_document
-from pipeline.records import JobState, SegmentState
+from adapters.firestore_spend import FirestoreSpend
+from pipeline.records import Cost, JobState, SegmentState
 from tests.cloud.firestore_meter import Meter, metered_client
 from tests.contract.rigs import NOW
 from tests.contract.test_job_store import a_job, segments_of, set_segment
@@ -120,6 +121,24 @@ def test_what_is_left_out_of_the_indexes_is_a_field_of_the_documents_and_large_o
     for each in INDEXES["fieldOverrides"]:
         assert each["fieldPath"] in known[each["collectionGroup"]]
     assert override("segments", "spec") == override("scripts", "segments") == override("videoJobs", "settings") == []
+
+
+def test_the_sum_of_a_day_has_its_index_and_costs_one_read(firestore_emulator: str, project_id: str) -> None:
+    meter = Meter()
+    with closing(metered_client(project_id, meter)) as client:
+        FirestoreJobStore(lambda: client).create(a_job(cost=Cost(3_000_000)), segments_of(a_job()))
+        meter.reset()
+
+        assert FirestoreSpend(lambda: client).since(NOW) == 3_000_000
+
+    assert meter.reads == 1
+    [aggregation] = meter.aggregations
+    query = aggregation.structured_query
+    [source], [summed] = query.from_, aggregation.aggregations
+    # A sum over what a range finds needs a composite index: the range, then what is summed up.
+    # Source: Google, "Summarize data with aggregation queries", limitations.
+    fields = (query.where.field_filter.field.field_path, summed.sum.field.field_path)
+    assert tuple((name, "ASCENDING") for name in fields) in composites(source.collection_id)
 
 
 def test_counts_of_failures_end_by_themselves() -> None:

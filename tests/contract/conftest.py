@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract import registry
 from tests.contract.rigs import BusRig, ClockRig, GeneratorRig, JobStoreRig, ObjectStoreRig, StitcherRig
+from tests.contract.spend_rigs import SpendRig
 
 
 def _rig(request: pytest.FixtureRequest, folder: Path) -> Iterator[Any]:
@@ -19,6 +20,11 @@ def _rig(request: pytest.FixtureRequest, folder: Path) -> Iterator[Any]:
 
 @pytest.fixture(params=registry.JOB_STORES, ids=str)
 def job_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStoreRig]:
+    yield from _rig(request, tmp_path)
+
+
+@pytest.fixture(params=registry.SPENDS, ids=str)
+def spend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SpendRig]:
     yield from _rig(request, tmp_path)
 
 

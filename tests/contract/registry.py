@@ -24,6 +24,7 @@ from tests.contract import (
     cloud_store_rigs,
     cloud_transcoder_rigs,
     local_rigs,
+    spend_rigs,
 )
 
 
@@ -52,6 +53,10 @@ class Adapter:
 JOB_STORES = (
     Adapter("sqlite", local_rigs.job_store),
     Adapter("firestore", cloud_store_rigs.firestore, emulators.missing),
+)
+SPENDS = (
+    Adapter("sqlite", spend_rigs.sqlite),
+    Adapter("firestore", spend_rigs.firestore, emulators.missing),
 )
 MESSAGE_BUSES = (
     Adapter("local_queue", local_rigs.message_bus),

@@ -407,6 +407,10 @@ def test_importing_the_doors_loads_no_google_client_no_codec_and_no_database() -
             {"GOOGLE_CLOUD_PROJECT": "p", "LONGREEL_BUCKET": "films", "LONGREEL_ACTIVE_JOBS_MAX": "0"},
             "LONGREEL_ACTIVE_JOBS_MAX: should be a number from 1 to 1000, not '0'",
         ),
+        (
+            {"GOOGLE_CLOUD_PROJECT": "p", "LONGREEL_BUCKET": "films", "LONGREEL_DAILY_LIMIT_USD": "$50"},
+            "LONGREEL_DAILY_LIMIT_USD: should be dollars such as 50 or 49.99, not '$50'",
+        ),
     ],
 )
 def test_a_wrong_or_missing_variable_is_named_before_anything_is_asked(
