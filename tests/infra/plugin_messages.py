@@ -49,6 +49,11 @@ _MESSAGES: Final = {
     "Prepared": {"prepared_config": (1, "DynamicValue")},
     "Plan": {"type_name": (1, "string"), "proposed_new_state": (3, "DynamicValue")},
     "Planned": {"planned_state": (1, "DynamicValue"), "legacy_type_system": (5, "bool")},
+    "Apply": {"type_name": (1, "string"), "planned_state": (3, "DynamicValue")},
+    "Applied": {"new_state": (1, "DynamicValue"), "legacy_type_system": (4, "bool")},
+    "RawState": {"json": (1, "bytes")},
+    "Upgrade": {"type_name": (1, "string"), "raw_state": (3, "RawState")},
+    "Upgraded": {"upgraded_state": (1, "DynamicValue")},
     "Read": {"type_name": (1, "string"), "config": (2, "DynamicValue")},
     "State": {"state": (1, "DynamicValue")},
 }

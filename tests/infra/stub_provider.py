@@ -1,11 +1,11 @@
-"""Terraform's provider `google` without Google: the true schema, and plans in which nothing is unknown.
+"""Terraform's provider `google` without Google: the true schema, and resources that are made of nothing.
 
 A real `terraform` speaks to it by the real plugin protocol, so arguments that do not exist, blocks that are missing and
-references that lead nowhere are found as they would be in production. What only Google knows before an apply, such as
-the address of a function, is planned as a readable text instead: `{resource type}.{attribute} of {its name}`.
+references that lead nowhere are found as they would be in production. What only Google could say, such as the address
+of a function, is a readable text instead: `{resource type}.{attribute} of {its name}`.
 
 It does not check what the true provider checks by itself: which values are allowed, and which arguments exclude each
-other; and it applies nothing.
+other.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class StubProvider:
                 _handler("Empty", lambda _: empty),
             ),
             "PlanResourceChange": _handler("Plan", self._plan),
+            "ApplyResourceChange": _handler("Apply", _apply),
+            "UpgradeResourceState": _handler("Upgrade", _upgrade),
             "ReadDataSource": _handler("Read", self._read),
         }
 
@@ -105,6 +107,14 @@ class StubProvider:
             config, self._schema["data_sources"][asked.type_name], _namer(f"data.{asked.type_name}", config)
         )
         return message("State")(state={"msgpack": msgpack.packb(state)})
+
+
+def _apply(asked: Any) -> Any:
+    return message("Applied")(new_state=asked.planned_state, legacy_type_system=True)
+
+
+def _upgrade(asked: Any) -> Any:
+    return message("Upgraded")(upgraded_state={"json": asked.raw_state.json})
 
 
 def _handler(asked: str, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler:

@@ -32,7 +32,7 @@ class TerraformFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of a plan."""
+    """What was made."""
 
     #: Such as `google_pubsub_topic.topic["sweep"]`.
     address: str
@@ -43,28 +43,36 @@ class Resource:
     values: Mapping[str, Any]
 
 
-class Plan:
-    """What would be made, all values known."""
+class Made:
+    """All that a deployment consists of.
+
+    Args:
+        shown: what `terraform show -json` says of the state.
+    """
 
     def __init__(self, shown: Mapping[str, Any]) -> None:
-        root = shown["planned_values"].get("root_module", {})
+        root = shown["values"]["root_module"]
         self._resources = [
             Resource(each["address"], each["type"], each["name"], each.get("index"), each["values"])
-            for each in root.get("resources", [])
+            for each in root["resources"]
             if each["mode"] == "managed"
         ]
         self.outputs: Mapping[str, Any] = {
-            name: each.get("value") for name, each in shown["planned_values"].get("outputs", {}).items()
+            name: each["value"] for name, each in shown["values"].get("outputs", {}).items()
         }
 
     def all(self, kind: str, name: str | None = None) -> list[Resource]:
         """Give the resources of a type, such as `google_pubsub_topic`, or only those of a name."""
         return [each for each in self._resources if each.type == kind and name in {None, each.name}]
 
-    def one(self, kind: str, name: str) -> Resource:
-        """Give the resource that there is one of."""
+    def by_key(self, kind: str, name: str) -> dict[str, Mapping[str, Any]]:
+        """Give the values of the resources that `for_each` made, by their keys."""
+        return {str(each.index): each.values for each in self.all(kind, name)}
+
+    def one(self, kind: str, name: str) -> Mapping[str, Any]:
+        """Give the values of the resource that there is one of."""
         [found] = self.all(kind, name)
-        return found
+        return found.values
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._resources)
@@ -94,21 +102,39 @@ class Deployment:
         self.run("init", "-input=false")
         return self
 
-    def plan(self, variables: Mapping[str, Any]) -> Plan:
-        """Plan a first deployment.
+    def apply(self, variables: Mapping[str, Any]) -> Made:
+        """Deploy, and look at what is there.
+
+        Raises:
+            TerraformFailed: it cannot be deployed.
+        """
+        self.run("apply", "-auto-approve", *self._given(variables))
+        return Made(json.loads(self.run("show", "-json")))
+
+    def changes(self, variables: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Give what another deployment would change: address → actions, such as `update`.
 
         Raises:
             TerraformFailed: it cannot be planned.
         """
+        self.run("plan", f"-out={self.folder / 'plan'}", *self._given(variables))
+        planned = json.loads(self.run("show", "-json", str(self.folder / "plan")))
+        found = {each["address"]: each["change"]["actions"] for each in planned.get("resource_changes", [])}
+        return {address: actions for address, actions in found.items() if actions != ["no-op"]}
+
+    def value(self, expression: str) -> Any:
+        """Evaluate an expression of the configuration, such as `local.limits`, with the variables of the last `apply`."""
+        given = str(self.folder / "given.tfvars.json")
+        said = self.run("console", f"-var-file={given}", given=f"jsonencode({expression})\n")
+        return json.loads(json.loads(said))
+
+    def _given(self, variables: Mapping[str, Any]) -> tuple[str, ...]:
         path = self.folder / "given.tfvars.json"
         path.write_text(json.dumps(variables), encoding="utf-8")
-        self.run(
-            "plan", "-input=false", "-refresh=false", "-lock=false", f"-var-file={path}", f"-out={self.folder / 'plan'}"
-        )
-        return Plan(json.loads(self.run("show", "-json", str(self.folder / "plan"))))
+        return "-input=false", "-refresh=false", "-lock=false", f"-var-file={path}"
 
-    def run(self, *arguments: str) -> str:
-        """Run one command; give what it printed.
+    def run(self, *arguments: str, given: str = "") -> str:
+        """Run one command, with something to read; give what it printed.
 
         Raises:
             TerraformFailed: it ended with an error.
@@ -116,6 +142,7 @@ class Deployment:
         done = subprocess.run(
             [found(), f"-chdir={self.folder}", arguments[0], *_colourless(arguments[0]), *arguments[1:]],
             env={**_environment(), **self._provider.environment, "TMPDIR": str(self.folder)},
+            input=given,
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
@@ -161,4 +188,4 @@ def _environment() -> dict[str, str]:
 
 
 def _colourless(command: str) -> list[str]:
-    return [] if command in {"fmt", "version"} else ["-no-color"]
+    return [] if command in {"fmt", "console"} else ["-no-color"]
