@@ -2,9 +2,6 @@
 
 data "google_project" "main" {
   project_id = var.project_id
-
-  # Its number is in the names of Google's own service agents, which exist once the APIs are on.
-  depends_on = [google_project_service.api]
 }
 
 locals {
@@ -62,9 +59,10 @@ locals {
 # concurrency      calls that one instance takes at once, each in a thread of its own (THREADS)
 # instances_max    how many instances there may be: with `concurrency`, what a flood may cost
 # documents        whether it reads and writes Firestore
-# objects          what it may do in the bucket: write, or read, or forget (read, and delete checkpoints), or upload, or none
+# objects          what it may do in the bucket: write, or forget (read, and delete checkpoints), or upload, or none
 # publishes        topics beside `dead_letters`, which every function with a topic may write to
-# calls            what else it talks to: models (their prices, by name), vertex, transcoder, jobs (of Cloud Run)
+# settings         what else it is told: models (when a request names none), active_jobs, daily_limit (functions.tf)
+# calls            what else it talks to, and is told of: vertex, transcoder, jobs (of Cloud Run)
 locals {
   functions = {
     on_requested = {
@@ -77,6 +75,7 @@ locals {
       documents     = true
       objects       = "none"
       publishes     = ["segment_requested", "stitch_requested"]
+      settings      = []
       calls         = []
     }
     on_segment_requested = {
@@ -89,7 +88,8 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["segment_requested", "stitch_requested"]
-      calls         = ["models", "vertex"]
+      settings      = ["models"]
+      calls         = ["vertex"]
     }
     on_object_finalized = {
       account       = "obj-final"
@@ -101,6 +101,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["segment_done", "segment_requested", "stitch_requested"]
+      settings      = []
       calls         = ["vertex"]
     }
     on_segment_done = {
@@ -113,7 +114,8 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["segment_requested", "stitch_requested"]
-      calls         = ["models", "vertex"]
+      settings      = ["models"]
+      calls         = ["vertex"]
     }
     on_stitch_requested = {
       account       = "stitch-req"
@@ -125,6 +127,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["stitch_requested"]
+      settings      = []
       calls         = ["transcoder", "jobs"]
     }
     on_transcoder_report = {
@@ -137,6 +140,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["stitch_requested"]
+      settings      = []
       calls         = ["transcoder"]
     }
     on_sweep = {
@@ -149,6 +153,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["requested", "segment_requested", "stitch_requested"]
+      settings      = []
       calls         = ["vertex", "transcoder", "jobs"]
     }
     create_job = {
@@ -161,7 +166,8 @@ locals {
       documents     = true
       objects       = "forget"
       publishes     = ["requested"]
-      calls         = ["models", "vertex", "transcoder", "jobs"]
+      settings      = ["models", "active_jobs", "daily_limit"]
+      calls         = ["vertex", "transcoder", "jobs"]
     }
     cancel_job = {
       account       = "cancel-job"
@@ -173,6 +179,7 @@ locals {
       documents     = true
       objects       = "forget"
       publishes     = []
+      settings      = []
       calls         = ["vertex", "transcoder", "jobs"]
     }
     resume_job = {
@@ -185,6 +192,7 @@ locals {
       documents     = true
       objects       = "none"
       publishes     = ["requested", "segment_requested", "stitch_requested"]
+      settings      = ["daily_limit"]
       calls         = []
     }
     create_upload_url = {
@@ -197,6 +205,7 @@ locals {
       documents     = false
       objects       = "upload"
       publishes     = []
+      settings      = []
       calls         = []
     }
   }
