@@ -9,7 +9,7 @@ from collections.abc import Callable
 from embedded.assembly import Pipeline
 from events.errors import PipelineError, StitchFailed, UnknownJob
 from events.messages import LocalRender, LocalStitch, Topic
-from functions.perform import drive, forget_checkpoints
+from functions.perform import drive
 from pipeline import facts
 from pipeline.ports import Delivery
 from pipeline.records import JobState
@@ -79,10 +79,8 @@ def _stitch(pipeline: Pipeline, message: LocalStitch, stopping: Callable[[], boo
         bad = exc.segment_index if isinstance(exc, StitchFailed) else None
         jitter = pipeline.adapters.clock.jitter()
         failed = facts.StitchFailed(message.attempt, exc.code, exc.message, exc.retryable, bad, jitter, reached)
+        # The program has ended only now: with a cancelled job, what it did since goes as well.
         _tell(pipeline, message.job_id, failed)
-        if isinstance(exc, NobodyWaits) and _state(pipeline, message.job_id) is JobState.CANCELLED:
-            # The program has ended only now: what it did since its job was cancelled goes as well.
-            forget_checkpoints(pipeline.services, pipeline.services.jobs.load(message.job_id))
 
 
 def _tell(pipeline: Pipeline, job_id: str, event: facts.Event) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 from events.errors import PipelineError
 from events.names import checkpoints_prefix
@@ -19,7 +18,7 @@ from pipeline import commands as order
 from pipeline import facts
 from pipeline.commands import Outgoing, as_message
 from pipeline.ports import Committed
-from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Job, JobState, Segment, SegmentState
+from pipeline.records import OPEN_SEGMENT_STATES, REOPENABLE_SEGMENT_STATES, Job, Segment, SegmentState
 
 log = logging.getLogger("longreel.perform")
 
@@ -125,19 +124,16 @@ def perform(services: Services, committed: Committed) -> list[facts.Event]:
                 events += render.inspect(services, job, _shown(segment))
             case order.KeepLastFrame():
                 events.append(adopt.with_last_frame(services, job, _shown(segment), command))
-            case order.CancelGeneration():
-                _call_off(job, partial(render.cancel, services, job, command.operation))
-            case order.OpenWindow(job_id, window_end) | order.ReopenSegments(job_id, window_end):
+            case order.OpenWindow(job_id, window_end):
                 _open_window(services, job_id, window_end)
             case order.CloseSegments(job_id):
                 events += _close_segments(services, job_id)
-                _call_off(job, partial(forget_checkpoints, services, job))
             case order.StitchClips():
                 events += stitch.stitch(services, job)
             case order.InspectStitch(_, attempt, operation):
                 events += stitch.inspect(services, job, attempt, operation)
-            case order.CancelStitch():
-                _call_off(job, partial(services.stitcher.cancel, command.operation))
+            case order.CancelGeneration() | order.CancelStitch() | order.ForgetCheckpoints():
+                _let_go(services, job, command)
             case order.RenderSegment() | order.RequestStitch() | order.RequestJob():
                 pass  # a message, which is published already
             case _:
@@ -150,19 +146,26 @@ def _shown(segment: Segment | None) -> Segment:
     return segment
 
 
-def _call_off(job: Job, cancel: Callable[[], None]) -> None:
+def _let_go(
+    services: Services, job: Job, command: order.CancelGeneration | order.CancelStitch | order.ForgetCheckpoints
+) -> None:
     try:
-        cancel()
+        match command:
+            case order.CancelGeneration():
+                render.cancel(services, job, command.operation)
+            case order.CancelStitch():
+                services.stitcher.cancel(command.operation)
+            case order.ForgetCheckpoints():
+                _forget_checkpoints(services, job)
     except PipelineError as exc:
-        # It runs to its end, and what it makes is kept; everything else goes on.
+        # What runs goes on to its end, and what it makes is kept; everything else goes on.
         log.warning("%s", exc.message, extra={"action": "not_called_off", "job_id": job.job_id})
 
 
-def forget_checkpoints(services: Services, job: Job) -> None:
-    """Delete what was encoded for the film of a cancelled job, which nobody resumes; what still comes ages away."""
-    if job.state is JobState.CANCELLED and job.stitch.attempt:
-        for info in services.objects.list(f"gs://{services.bucket}/{checkpoints_prefix(job.job_id)}"):
-            services.objects.delete(info.uri)
+def _forget_checkpoints(services: Services, job: Job) -> None:
+    # What comes later ages away.
+    for info in services.objects.list(f"gs://{services.bucket}/{checkpoints_prefix(job.job_id)}"):
+        services.objects.delete(info.uri)
 
 
 def _open_window(services: Services, job_id: str, window_end: int) -> None:

@@ -9,6 +9,7 @@ from pipeline import facts
 from pipeline.object_port import ObjectInfo
 from pipeline.plan import build_plan
 from pipeline.records import Job
+from pipeline.retry import LOST
 from pipeline.waiting import stitch_claim_is_over
 from pipeline.work_ports import FilmReady, Gone, Running
 
@@ -67,7 +68,7 @@ def inspect(services: Services, job: Job, attempt: int, operation: str | None) -
         return [facts.StitchProgressed(attempt, answer.percent)]
     if isinstance(answer, Gone):
         text = "the stitch stopped without a film and without a word"
-        return [facts.StitchFailed(attempt, "stitch_lost", text, True, jitter=jitter)]
+        return [facts.StitchFailed(attempt, LOST, text, True, jitter=jitter)]
     return [
         facts.StitchFailed(
             attempt,

@@ -38,7 +38,7 @@ class RequestStitch(Command):
 
 @dataclass(frozen=True, slots=True)
 class OpenWindow(Command):
-    """Reopen what was left over from before a resume, then ask for each pending segment below `window_end`."""
+    """Tell every segment that failed or was cancelled that the job goes on; ask for the pending below `window_end`."""
 
     window_end: int
 
@@ -82,10 +82,8 @@ class CloseSegments(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ReopenSegments(Command):
-    """Tell every failed or cancelled segment that the job goes on, then open the window."""
-
-    window_end: int
+class ForgetCheckpoints(Command):
+    """Delete what was encoded of a film that nobody will go on with."""
 
 
 @dataclass(frozen=True, slots=True)

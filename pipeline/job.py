@@ -140,10 +140,14 @@ def _cancel(job: Job, event: facts.CancelRequested, now: datetime, _change: Segm
         ended_at=now,
         wake_at=now + limits.CLOSING_PATIENCE,
     )
-    commands: tuple[order.Command, ...] = (order.CloseSegments(job.job_id),)
-    if job.state is J.STITCHING and job.stitch.operation:
-        commands += (order.CancelStitch(job.job_id, job.stitch.operation),)
-    return Outcome(event.reason, job=cancelled, commands=commands)
+    operation = job.stitch.operation if job.state is J.STITCHING else None
+    call_off = (order.CancelStitch(job.job_id, operation),) if operation else ()
+    return Outcome(event.reason, job=cancelled, commands=(*call_off, *_closing(cancelled)))
+
+
+def _closing(job: Job) -> tuple[order.Command, ...]:
+    """Order what is left to do for a job that is over."""
+    return (order.CloseSegments(job.job_id), *(stitching.forgotten(job) if job.state is J.CANCELLED else ()))
 
 
 def _resume(job: Job, _event: facts.ResumeRequested, now: datetime, _change: SegmentChange | None) -> Outcome:
@@ -165,8 +169,7 @@ def _resume(job: Job, _event: facts.ResumeRequested, now: datetime, _change: Seg
     if resumed.ended_count == resumed.segment_count:
         begun = stitching.begin(resumed, now)
         return Outcome(begun.reason, job=begun.job, commands=begun.commands, takes_lock=True)
-    command = order.ReopenSegments(job.job_id, resumed.window_end)
-    return Outcome("it goes on where it stopped", job=resumed, commands=(command,), takes_lock=True)
+    return Outcome("it goes on where it stopped", job=resumed, commands=_orders(resumed), takes_lock=True)
 
 
 def _overdue(job: Job, event: facts.JobDeadlinePassed, now: datetime, _change: SegmentChange | None) -> Outcome:
@@ -188,7 +191,7 @@ def _closing_overdue(
     if job.wake_at is None or job.wake_at > now:
         return Outcome("it is not due")
     waiting = replace(job, wake_at=now + limits.CLOSING_PATIENCE)
-    return Outcome("segments may be open", job=waiting, commands=(order.CloseSegments(job.job_id),))
+    return Outcome("segments may be open", job=waiting, commands=_closing(job))
 
 
 def _tidied(job: Job, _event: facts.SegmentsClosed, _now: datetime, _change: SegmentChange | None) -> Outcome:
@@ -286,7 +289,7 @@ TABLE: dict[tuple[JobState, type[facts.JobEvent]], Cell] = {
     (J.CANCELLED, facts.StitchStarted): Move(_on_the_stitch(stitching.started_too_late), (J.CANCELLED,)),
     (J.CANCELLED, facts.StitchProgressed): _OVER,
     (J.CANCELLED, facts.StitchDone): Ignore("nobody waits for the film any more; the object is kept"),
-    (J.CANCELLED, facts.StitchFailed): _OVER,
+    (J.CANCELLED, facts.StitchFailed): Ignore("the job is over", stitching.forgotten),
     (J.CANCELLED, facts.CancelRequested): Ignore("it is cancelled"),
     (J.CANCELLED, facts.ResumeRequested): Ignore("it was cancelled; start a new job"),
     (J.CANCELLED, facts.JobDeadlinePassed): Move(_closing_overdue, (J.CANCELLED,)),

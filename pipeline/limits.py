@@ -8,6 +8,10 @@ from events.messages import Topic
 
 #: Tries that a segment or a stitch gets before it has failed. Source: requirements S0-50.
 TRIES_MAX = 3
+#: Times that whatever is to begin a stitch may die before the stitch is known to have begun. That is no try: no work
+#: has failed, and the clips are paid for. It has an end nevertheless, since the next may die of the same: each takes a
+#: lease of three minutes in the cloud, so that a job says within about an hour that it cannot be begun.
+DEATHS_MAX = 20
 #: Times that a failed job may be resumed. Source: requirements S0-59, `retry_count < 3`.
 RESUMES_MAX = 3
 

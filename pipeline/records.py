@@ -110,6 +110,8 @@ class StitchWork:
     larger: bool = False
     #: 0–100: how far the furthest attempt was that was cut off.
     reached: int = 0
+    #: Attempts whose worker died before they were known to have begun; these are no tries. Anew after a resume.
+    deaths: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from events.errors import DiskFull, OutOfMemory
-from pipeline.limits import BACKOFF_FIRST, BACKOFF_LONGEST, QUOTA_WAIT, RETRY_AFTER_LONGEST, TRIES_MAX
+from pipeline.limits import (
+    BACKOFF_FIRST,
+    BACKOFF_LONGEST,
+    DEATHS_MAX,
+    QUOTA_WAIT,
+    RETRY_AFTER_LONGEST,
+    TRIES_MAX,
+)
 from pipeline.records import Segment, SegmentState, replace
 
 #: Codes of failures after which the provider may have billed the attempt all the same.
@@ -16,6 +23,8 @@ _BEING_MADE = frozenset({SegmentState.CLAIMED, SegmentState.GENERATING})
 NO_ROOM = "no_room"
 #: Codes of a stitch that its machine was too small for: the next try takes a larger one, or does less at a time.
 TOO_SMALL = frozenset({OutOfMemory.code, DiskFull.code})
+#: Code of a stitch that ended without a film and without a word.
+LOST = "stitch_lost"
 #: Code of a stitch that was stopped because its time was up, and of one that was stopped from outside.
 TIME_LIMIT, STOPPED = "time_limit", "program_stopped"
 #: Codes of a stitch that was cut off rather than failed: what it had done by then is kept, and the next try goes on.
@@ -59,6 +68,16 @@ def after_failure(tries: int, *, retryable: bool, now: datetime, jitter: float) 
     if tries >= TRIES_MAX:
         return GiveUp(f"all {TRIES_MAX} tries are used up")
     return Retry(now + backoff(tries, jitter))
+
+
+def after_death(deaths: int, *, now: datetime, jitter: float) -> Retry | GiveUp:
+    """Decide what follows when, for the `deaths`-th time, a worker died before its work was known to have begun.
+
+    The wait does not grow: that the worker is dead was waited for.
+    """
+    if deaths >= DEATHS_MAX:
+        return GiveUp(f"it never began, {DEATHS_MAX} times")
+    return Retry(now + backoff(1, jitter))
 
 
 def after_refusal(now: datetime, jitter: float, retry_after_seconds: float | None) -> datetime:

@@ -13,7 +13,17 @@ from events.requests import OnSegmentFailure
 from pipeline import commands as order
 from pipeline import facts, limits
 from pipeline.records import Cost, Failure, Film, Job, JobState, Route, Segment, SegmentState, StitchWork, replace
-from pipeline.retry import INTERRUPTED, NO_ROOM, TOO_SMALL, GiveUp, Retry, after_failure, after_refusal
+from pipeline.retry import (
+    INTERRUPTED,
+    LOST,
+    NO_ROOM,
+    TOO_SMALL,
+    GiveUp,
+    Retry,
+    after_death,
+    after_failure,
+    after_refusal,
+)
 from pipeline.table import Outcome
 from pipeline.view import left_out
 
@@ -139,11 +149,27 @@ def failed(job: Job, event: facts.StitchFailed, now: datetime, bad: Segment | No
     failure = Failure(event.code, event.message, event.bad_segment_index)
     if bad is not None and not event.retryable and _may_leave_out(job, bad):
         return _leave_out(job, bad, failure, now)
-    work = replace(_interrupted(job.stitch, event), claimed=False, operation=None)
+    if event.code == LOST and job.stitch.operation is None:
+        return _never_begun(job, event, now)
+    work = _interrupted(job.stitch, event)
     answer = after_failure(work.tries, retryable=event.retryable, now=now, jitter=event.jitter)
     if isinstance(answer, Retry) and (event.code == NO_ROOM or event.retry_after_seconds is not None):
         # Room is given by the minute.
         answer = Retry(after_refusal(now, event.jitter, event.retry_after_seconds))
+    return _again_or_over(job, work, failure, answer, now)
+
+
+def _never_begun(job: Job, event: facts.StitchFailed, now: datetime) -> Outcome:
+    """Give an attempt its try back whose worker died before it was known to have begun: no stitch has failed."""
+    work = replace(job.stitch, tries=job.stitch.tries - 1, deaths=job.stitch.deaths + 1)
+    times = f"{work.deaths} of {limits.DEATHS_MAX} times" if work.deaths > 1 else "once"
+    text = f"what was to make the film died before the work was known to have begun ({times}); clips are kept"
+    answer = after_death(work.deaths, now=now, jitter=event.jitter)
+    return _again_or_over(job, work, Failure(event.code, text), answer, now)
+
+
+def _again_or_over(job: Job, work: StitchWork, failure: Failure, answer: Retry | GiveUp, now: datetime) -> Outcome:
+    work = replace(work, claimed=False, operation=None)
     if isinstance(answer, GiveUp):
         over = replace(
             job,
@@ -193,6 +219,11 @@ def _inspect(job: Job, now: datetime, reason: str) -> Outcome:
 
 def _may_leave_out(job: Job, bad: Segment) -> bool:
     return job.on_segment_failure is OnSegmentFailure.SKIP and bad.state is SegmentState.DONE and job.done_count > 1
+
+
+def forgotten(job: Job) -> tuple[order.Command, ...]:
+    """Order what is left of a film to go with a job that nobody can resume; there is nothing before an attempt."""
+    return (order.ForgetCheckpoints(job.job_id),) if job.stitch.attempt else ()
 
 
 def _leave_out(job: Job, bad: Segment, failure: Failure, now: datetime) -> Outcome:

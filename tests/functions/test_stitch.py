@@ -170,6 +170,33 @@ def test_a_stitch_whose_worker_died_ends_in_one_film(any_world: World, line: str
     assert len(world.stitcher.started) == len(set(world.stitcher.started)), "one attempt was started twice"
 
 
+def test_a_film_is_made_though_whoever_is_to_begin_it_dies_more_often_than_a_stitch_has_tries(
+    any_world: World,
+) -> None:
+    """Found by chaos: three deaths between claim and start failed a film whose clips were paid for."""
+    world = any_world
+    job_id = stitching(world)
+    for deaths in range(2 * limits.TRIES_MAX):
+        world.trap.name, world.trap.sprung = "before start", False
+        with pytest.raises(Crash, match="before start"):
+            world.run()
+        while world.job(job_id).stitch.claimed:
+            world.run() if world.embedded else world.sweep(limits.STITCH_LEASE)
+        work = world.job(job_id).stitch
+        assert (work.attempt, work.tries, work.deaths) == (deaths + 1, 0, deaths + 1)
+        world.pass_time(limits.BACKOFF_FIRST)
+
+    job = world.settle(job_id)
+
+    assert (job.state, job.stitch_error, job.stitch.tries, world.stitcher.started) == (
+        "completed",
+        None,
+        1,
+        [2 * limits.TRIES_MAX + 1],
+    )
+    assert shows(world, job_id) == [0, 1, 2]
+
+
 def test_a_splice_is_started_once_however_often_it_is_asked_for(any_world: World) -> None:
     world = any_world
     job_id = stitching(world)

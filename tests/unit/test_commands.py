@@ -19,8 +19,8 @@ PUBLISHED: list[tuple[Command, Outgoing]] = [
 ]
 CARRIED_OUT: list[Command] = [
     order.OpenWindow(JOB, 2),
-    order.ReopenSegments(JOB, 2),
     order.CloseSegments(JOB),
+    order.ForgetCheckpoints(JOB),
     order.SubmitSegment(JOB, 0, 1),
     order.InspectSegment(JOB, 0, 1),
     order.CancelGeneration(JOB, 0, "op"),

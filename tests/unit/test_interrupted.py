@@ -13,7 +13,7 @@ from events.errors import DiskFull, OutOfMemory
 from pipeline import facts, limits
 from pipeline.plan import build_plan
 from pipeline.records import Job, StitchWork, replace
-from pipeline.retry import INTERRUPTED, NO_ROOM, TIME_LIMIT, after_refusal, backoff
+from pipeline.retry import INTERRUPTED, LOST, NO_ROOM, TIME_LIMIT, after_refusal, backoff
 from pipeline.view import message_of, next_attempt_at
 from tests.unit.documents import NOW, J, S, a_job, a_segment, answer, clip_of
 
@@ -69,6 +69,70 @@ def test_it_ends_whatever_is_told_of_how_far_it_came(percents: list[int]) -> Non
         job = claimed_again(job)
 
     assert tries <= 100 * limits.TRIES_MAX + limits.TRIES_MAX
+
+
+def lost(job: Job) -> Job:
+    """Whoever claimed the stitch is gone, and nobody knows whether it had begun."""
+    event = facts.StitchFailed(job.stitch.attempt, LOST, "without a word", retryable=True, jitter=0.0)
+    decided = answer(job, None, event).job
+    assert decided is not None
+    return decided
+
+
+def test_a_death_before_the_work_is_known_to_have_begun_uses_up_no_try_and_is_said() -> None:
+    once = lost(stitching())
+
+    assert (once.state, once.stitch.tries, once.stitch.deaths, once.stitch.claimed) == (J.STITCHING, 0, 1, False)
+    assert once.stitch.not_before == NOW + backoff(1, 0.0)
+    assert once.stitch_error is not None
+    assert "died before the work was known to have begun (once)" in once.stitch_error.message
+    twice = lost(claimed_again(once))
+    assert twice.stitch_error is not None
+    assert f"(2 of {limits.DEATHS_MAX} times); clips are kept" in twice.stitch_error.message
+
+
+def test_so_many_deaths_fail_a_job_all_the_same_and_a_resume_counts_them_anew() -> None:
+    job = stitching()
+    for _ in range(limits.DEATHS_MAX - 1):
+        job = lost(job)
+        assert job.state is J.STITCHING
+        job = claimed_again(job)
+
+    failed = lost(job)
+
+    assert (failed.state, failed.stitch.tries, failed.stitch.attempt) == (J.FAILED, 0, limits.DEATHS_MAX)
+    assert failed.error is not None
+    assert (failed.error.code, f"{limits.DEATHS_MAX} of {limits.DEATHS_MAX} times" in failed.error.message) == (
+        LOST,
+        True,
+    )
+    resumed = answer(failed, None, facts.ResumeRequested()).job
+    assert resumed is not None
+    assert (resumed.state, resumed.stitch.deaths, resumed.done_count) == (J.STITCHING, 0, 3)
+
+
+def test_a_stitch_that_was_known_to_have_begun_and_is_lost_uses_up_its_try() -> None:
+    job = stitching()
+    for tries in range(1, limits.TRIES_MAX):
+        job = lost(replace(job, stitch=replace(job.stitch, operation="st-1")))
+        assert (job.stitch.tries, job.stitch.deaths) == (tries, 0)
+        job = claimed_again(job)
+
+    assert lost(replace(job, stitch=replace(job.stitch, operation="st-1"))).state is J.FAILED
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_it_ends_however_deaths_and_failures_alternate(has_begun: list[bool]) -> None:
+    job, ends = stitching(), 0
+    for begun in has_begun:
+        job = lost(replace(job, stitch=replace(job.stitch, operation="st-1" if begun else None)))
+        ends += 1
+        assert (job.stitch.tries, job.stitch.deaths) == (sum(has_begun[:ends]), ends - sum(has_begun[:ends]))
+        if job.state is J.FAILED:
+            break
+        job = claimed_again(job)
+
+    assert ends < limits.DEATHS_MAX + limits.TRIES_MAX
 
 
 def test_a_failure_with_a_reason_is_no_interruption_however_far_it_came() -> None:

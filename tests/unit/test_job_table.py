@@ -324,15 +324,16 @@ def test_what_a_finished_clip_cost_is_added_up_once(price: int, spent: int) -> N
 
 def test_cancelling_calls_off_a_stitch_that_has_a_name() -> None:
     named = StitchWork(attempt=1, tries=1, claimed=True, operation="st-1")
-    both = (order.CloseSegments("job_abc123"), order.CancelStitch("job_abc123", "st-1"))
+    close, forget = order.CloseSegments("job_abc123"), order.ForgetCheckpoints("job_abc123")
+    call_off = order.CancelStitch("job_abc123", "st-1")
 
-    assert answer(a_job(J.STITCHING, stitch=named), None, facts.CancelRequested()).commands == both
+    assert answer(a_job(J.STITCHING, stitch=named), None, facts.CancelRequested()).commands == (call_off, close, forget)
     unnamed = answer(a_job(J.STITCHING, stitch=replace(named, operation=None)), None, facts.CancelRequested())
-    assert unnamed.commands == both[:1]
+    assert unnamed.commands == (close, forget)
 
     assert unnamed.job is not None
     told = answer(unnamed.job, None, facts.StitchStarted(1, "st-1", ROUTE))
-    assert told.commands == both[1:]
+    assert told.commands == (call_off,)
     assert answer(told.job, None, facts.StitchStarted(1, "st-1", ROUTE)).changes is False  # type: ignore[arg-type]
 
 
@@ -358,6 +359,30 @@ def test_a_job_that_is_over_is_tidied_until_every_segment_knows() -> None:
     assert not answer(tidy.job, None, facts.JobDeadlinePassed()).changes
 
 
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_what_was_encoded_of_a_cancelled_film_is_forgotten_whenever_it_is_tidied_and_when_its_maker_has_ended(
+    attempt: int,
+) -> None:
+    over = a_job(J.CANCELLED, wake_at=NOW, stitch=StitchWork(attempt=attempt, tries=attempt))
+    expected = (order.ForgetCheckpoints("job_abc123"),) if attempt else ()
+
+    again = answer(over, None, facts.JobDeadlinePassed())
+    ended = answer(over, None, facts.StitchFailed(attempt, "nobody_waits", "the job is over", retryable=False))
+
+    assert again.commands == (order.CloseSegments("job_abc123"), *expected)
+    assert ended.commands == expected
+    assert not ended.changes
+
+
+def test_what_was_encoded_of_a_failed_film_is_kept_for_whoever_resumes_it() -> None:
+    failed = a_job(J.FAILED, wake_at=NOW, stitch=StitchWork(attempt=2, tries=2))
+
+    again = answer(failed, None, facts.JobDeadlinePassed())
+    ended = answer(failed, None, facts.StitchFailed(2, "nobody_waits", "the job is over", retryable=False))
+
+    assert (again.commands, ended.commands) == ((order.CloseSegments("job_abc123"),), ())
+
+
 def test_a_resumed_job_takes_its_projects_lock_keeps_its_clips_and_counts_its_stitch_tries_anew() -> None:
     failed = a_job(J.FAILED, done_count=2, stitch=StitchWork(attempt=0), progress=60)
 
@@ -368,7 +393,7 @@ def test_a_resumed_job_takes_its_projects_lock_keeps_its_clips_and_counts_its_st
     assert (decided.job.state, decided.job.done_count, decided.job.progress) == (J.GENERATING, 2, 60)
     assert (decided.job.error, decided.job.ended_at, decided.job.resume_count) == (None, None, 1)
     assert decided.job.deadline_at == NOW + limits.JOB_LONGEST
-    assert decided.commands == (order.ReopenSegments("job_abc123", 3),)
+    assert decided.commands == (order.OpenWindow("job_abc123", 3),)
 
 
 def test_a_job_whose_stitch_failed_goes_on_with_the_stitch() -> None:

@@ -183,7 +183,7 @@ class World:
 
     def _carry_out(self, command: order.Command) -> None:
         match command:
-            case order.OpenWindow(_, end) | order.ReopenSegments(_, end):
+            case order.OpenWindow(_, end):
                 for segment in [each for each in self.segments if each.state in REOPENABLE_SEGMENT_STATES]:
                     self.happen(facts.SegmentReopened(segment.index))
                 for segment in [each for each in self.segments[:end] if each.state is S.PENDING]:
@@ -202,7 +202,7 @@ class World:
                 self._inspect_stitch(attempt)
             case _:
                 # To cancel is a wish: what was started ends as it would have.
-                assert isinstance(command, order.CancelGeneration | order.CancelStitch)
+                assert isinstance(command, order.CancelGeneration | order.CancelStitch | order.ForgetCheckpoints)
 
     def _submit(self, index: int, attempt: int) -> None:
         outcome = self.script.of_segment(index, attempt)
