@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime, Field
 
 from events.clip import Clip
+from events.digital_source import DigitalSourceType
 from events.wire import SCHEMA_VERSION, WireModel
 
 #: How loud music is under the clips' sound, in decibels relative to it: usually, and at least.
@@ -93,18 +94,6 @@ class Engine(StrEnum):
     GPU = "gpu"
     #: The encoding program without a card: on Cloud Run, or on this machine.
     CPU = "cpu"
-
-
-class DigitalSourceType(StrEnum):
-    """How the pictures of a film came to be, in the words of the IPTC.
-
-    Source: https://cv.iptc.org/newscodes/digitalsourcetype/
-    """
-
-    #: Made by a model that was trained on sampled media.
-    TRAINED_ALGORITHMIC_MEDIA = "trainedAlgorithmicMedia"
-    #: Made by an algorithm that knows no sampled media, such as title cards.
-    ALGORITHMIC_MEDIA = "algorithmicMedia"
 
 
 class PlannedClip(Clip):

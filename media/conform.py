@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from operator import add
+from typing import TYPE_CHECKING
 
-from events.clip import ClipFacts
 from events.errors import BadMedia
 from media.movie import Edit, Movie, Track, expand
 from media.parameter_sets import clashes, parse_avc_config
 from media.sample_entry import SoundEntry, VideoEntry
+
+if TYPE_CHECKING:
+    from events.clip import ClipFacts
 
 #: Picture codecs whose samples can be spliced, by sample entry, with the box that configures them.
 VIDEO_CONFIG_BOXES = {

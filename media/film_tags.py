@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from events.plan import DigitalSourceType, StitchPlan
+from events.digital_source import DigitalSourceType
 from events.version import VERSION
 from media.boxes import box, full_box
+
+if TYPE_CHECKING:
+    from events.plan import StitchPlan
 
 #: Where an MP4 counts its dates from.
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)

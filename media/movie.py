@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import accumulate, chain, repeat
-from operator import add
+from itertools import accumulate, chain, islice, repeat
+from operator import add, sub
 from typing import NamedTuple
 
 from media.sample_entry import SoundEntry, VideoEntry
@@ -83,10 +84,10 @@ class Track:
         """Bytes of all samples before each sample, and one more entry: the bytes of all."""
         return array("Q", accumulate(self.sizes, initial=0))
 
-    def chunk_end(self, chunk: int) -> int:
-        """Give the first byte of the file behind a chunk (0-based)."""
-        sums, firsts = self.size_sums, self.chunk_firsts
-        return self.chunk_offsets[chunk] + sums[firsts[chunk + 1]] - sums[firsts[chunk]]
+    def chunk_ends(self) -> Iterator[int]:
+        """Give the first byte of the file behind each chunk."""
+        sums = array("Q", map(self.size_sums.__getitem__, self.chunk_firsts))
+        return map(add, self.chunk_offsets, map(sub, islice(sums, 1, None), sums))
 
     def sample_offset(self, sample: int) -> int:
         """Tell where a sample (0-based) starts in the file."""

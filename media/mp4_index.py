@@ -217,7 +217,7 @@ def _read_entry(moov: bytes, stbl: Box, kind: bytes, number: int) -> VideoEntry 
 def _check_inside(movie: Movie) -> None:
     """Refuse an index that points outside of the media or lists more than is there, and no frames at all."""
     for track in movie.video_tracks + movie.sound_tracks:
-        end = max(map(track.chunk_end, range(len(track.chunk_offsets))), default=0)
+        end = max(track.chunk_ends(), default=0)
         if end > movie.size_bytes:
             raise BadMedia(f"it is truncated: samples reach byte {end}, but the file ends at byte {movie.size_bytes}")
         # A frame that is listed a thousand times would be copied a thousand times.
@@ -226,17 +226,19 @@ def _check_inside(movie: Movie) -> None:
                 f"its index lists {track.size_sums[-1]} bytes of samples in a file of {movie.size_bytes}: "
                 "they lie over each other"
             )
-        _check_media(movie, track)
+        _check_media(movie, track, end)
     if not movie.is_fragmented and not movie.video.sample_count:
         raise BadMedia("its video track has no frames")
 
 
-def _check_media(movie: Movie, track: Track) -> None:
+def _check_media(movie: Movie, track: Track, last_end: int) -> None:
     """Refuse samples that do not lie in an `mdat`: what is read as a picture there is the index, or anything."""
     ranges = sorted(movie.media_ranges)
+    first_start = min(track.chunk_offsets, default=last_end)
+    if any(start <= first_start and last_end <= end for start, end in ranges):
+        return  # As almost always: there is one, and all samples are in it.
     starts = [start for start, _ in ranges]
-    for chunk, start in enumerate(track.chunk_offsets):
-        end = track.chunk_end(chunk)
+    for start, end in zip(track.chunk_offsets, track.chunk_ends(), strict=True):
         at = bisect_right(starts, start) - 1
         if start < end and (at < 0 or end > ranges[at][1]):
             raise BadMedia(f"its index has samples in bytes {start} to {end}, which lie outside its media")

@@ -6,8 +6,8 @@ from fractions import Fraction
 from itertools import accumulate
 from math import ceil
 from operator import add
+from typing import TYPE_CHECKING
 
-from events.clip import ClipFacts
 from events.errors import BadMedia
 from media.conform import conform, milliseconds, obstacles, ratio
 from media.container import MOV, MP4, SNIFF_BYTES, Container, sniff
@@ -17,6 +17,9 @@ from media.movie import Movie, expand
 from media.mp4_index import read_movie
 from media.reader import ByteReader, WindowedReader
 from media.sample_entry import SoundEntry, VideoEntry
+
+if TYPE_CHECKING:
+    from events.clip import ClipFacts
 
 #: The widest and highest picture that is taken: 16K. More is damage or an attack on memory.
 SIDE_PX_MAX = 16384
@@ -60,18 +63,10 @@ def movie_facts(movie: Movie) -> ClipFacts:
     Raises:
         BadMedia: the picture's size, length or configuration cannot be.
     """
-    entry = movie.video.entry
-    assert isinstance(entry, VideoEntry)
-    _refuse_size(entry.width_px, entry.height_px, movie.name)
-    try:
-        properties = conform(movie)
-    except BadMedia as exc:
-        raise BadMedia(f"read {movie.name}: {exc.message}") from exc
-    width, height = round(entry.width_px * entry.pixel_aspect), entry.height_px
-    _refuse_size(width, height, movie.name)
-    _refuse_length(movie.picture_duration, movie.name)
-    if properties["rotation"] in ("90", "270"):
-        width, height = height, width
+    # Imported only here: whoever only splices has nothing that crosses a process, and does without its models.
+    from events.clip import ClipFacts
+
+    entry, (properties, width, height) = movie.video.entry, _checked(movie)
     sound = movie.sound.entry if movie.sound else None
     assert sound is None or isinstance(sound, SoundEntry)
     return ClipFacts(
@@ -90,6 +85,31 @@ def movie_facts(movie: Movie) -> ClipFacts:
         conform=properties,
         obstacles=obstacles(movie),
     )
+
+
+def shown_size(movie: Movie) -> tuple[int, int]:
+    """Give width and height in pixels as they are shown.
+
+    Raises:
+        BadMedia: the picture's size, length or configuration cannot be.
+    """
+    return _checked(movie)[1:]
+
+
+def _checked(movie: Movie) -> tuple[dict[str, str], int, int]:
+    entry = movie.video.entry
+    assert isinstance(entry, VideoEntry)
+    _refuse_size(entry.width_px, entry.height_px, movie.name)
+    try:
+        properties = conform(movie)
+    except BadMedia as exc:
+        raise BadMedia(f"read {movie.name}: {exc.message}") from exc
+    width, height = round(entry.width_px * entry.pixel_aspect), entry.height_px
+    _refuse_size(width, height, movie.name)
+    _refuse_length(movie.picture_duration, movie.name)
+    if properties["rotation"] in ("90", "270"):
+        width, height = height, width
+    return properties, width, height
 
 
 def _shown_frame_count(movie: Movie) -> int:

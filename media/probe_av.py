@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import av
 from av.error import FFmpegError
 
-from events.clip import ClipFacts
 from events.errors import BadMedia, StitchFailed
 from media.conform import milliseconds, ratio
 from media.container import Container
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
 
+    from events.clip import ClipFacts
+
 _OPTIONS = {
     # How much FFmpeg may look at, and how long a stretch of it, to learn what the streams are.
     "probesize": "5000000",
@@ -36,6 +37,8 @@ _OPTIONS = {
     # It is given bytes. Where a file names another, nothing is there that could open it.
     "protocol_whitelist": "none",
 }
+#: To read an index only: no picture is decoded to learn more of it.
+_INDEX_ONLY = {"skip_frame": "all", "probesize": "32"}
 #: Bytes that FFmpeg may read to tell what a clip is: headers and indexes are far smaller, and a file without any sense
 #: is searched no further.
 PROBE_BYTES_MAX = 256 * 1024 * 1024
@@ -101,6 +104,7 @@ def open_with_av(
     seconds_max: float = PROBE_SECONDS_MAX,
     *,
     kinds: Sequence[str] = (),
+    index_only: bool = False,
 ) -> InputContainer:
     """Open bytes with one of FFmpeg's demuxers, chosen by us.
 
@@ -110,13 +114,15 @@ def open_with_av(
         bytes_max: how many bytes may be read until it is closed.
         seconds_max: CPU seconds after which no more is read.
         kinds: FFmpeg's names of the demuxers that there are; empty for all.
+        index_only: whether what the index says is enough; else a picture may be decoded to learn how it is coded.
 
     Raises:
         FFmpegError: it cannot be read so.
         BadMedia: more than `bytes_max` were read, or it took too long, here or later.
     """
     allowed = {"format_whitelist": ",".join(kinds)} if kinds else {}
-    return av.open(ReaderFile(reader, bytes_max, seconds_max), mode="r", format=demuxer, options=_OPTIONS | allowed)
+    options = _OPTIONS | allowed | (_INDEX_ONLY if index_only else {})
+    return av.open(ReaderFile(reader, bytes_max, seconds_max), mode="r", format=demuxer, options=options)
 
 
 def probe_with_av(reader: ByteReader, name: str, container: Container) -> ClipFacts:
@@ -141,6 +147,9 @@ def reason(exc: Exception) -> str:
 
 
 def _facts(opened: InputContainer, size_bytes: int, container: Container) -> ClipFacts:
+    # Imported only here: whoever only glances at a film needs nothing that crosses a process.
+    from events.clip import ClipFacts
+
     if not opened.streams.video:
         raise BadMedia("it has no picture")
     video = opened.streams.video[0]
@@ -234,7 +243,7 @@ def glance(reader: ByteReader, name: str) -> tuple[int, int, Fraction]:
         StitchFailed: FFmpeg cannot read it.
     """
     try:
-        with open_with_av(reader, "mov") as opened:
+        with open_with_av(reader, "mov", index_only=True) as opened:
             video = opened.streams.video[0]
             played = sum(stream.type in ("video", "audio") for stream in opened.streams)
             return played, video.frames, _duration(opened)

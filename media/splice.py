@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
-from events.clip import Join
 from events.errors import StitchFailed
 from media.chapters import film_head
 from media.conform import can_join, conform, milliseconds, obstacles
@@ -84,6 +84,14 @@ class Source:
         return self.movie if self.keep_ms is None else trim_end(self.movie, self.keep_ms)
 
 
+class SplicedJoin(NamedTuple):
+    """Where two clips meet; as `events.clip.Join`."""
+
+    clip_index: int
+    at_ms: int
+    skew_us: int
+
+
 @dataclass(frozen=True)
 class Splice:
     """A film, ready to be written: `header`, then the bytes that `ranges` names."""
@@ -92,7 +100,7 @@ class Splice:
     ranges: list[CopyRange]
     #: The bytes of source `EXTRA`: packets of sound that no clip has.
     extra: bytes
-    joins: list[Join]
+    joins: list[SplicedJoin]
     frame_count: int
     #: Seconds.
     duration: Fraction
@@ -212,10 +220,10 @@ class _FilmInTheMaking:
             sound_plan=self.plan,
         )
 
-    def _joins(self) -> list[Join]:
+    def _joins(self) -> list[SplicedJoin]:
         skews = [clip.skew for clip in self.plan.clips] if self.plan else [Fraction(0)] * len(self.placed)
         return [
-            Join(clip_index=i, at_ms=milliseconds(self.placed[i].start), skew_us=round(skews[i] * 1_000_000))
+            SplicedJoin(i, milliseconds(self.placed[i].start), round(skews[i] * 1_000_000))
             for i in range(1, len(self.placed))
         ]
 

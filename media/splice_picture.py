@@ -65,8 +65,11 @@ def join_pictures(movies: Sequence[Movie]) -> FilmTrack:
         # A clip that needs less delay than another waits, so that its first frame is shown when its turn comes.
         shift = delay * timescale - video.first_composition * scale
         append_run(durations, video.sample_count, int(video.interval * scale))
-        for length, value in video.compositions or [Run(video.sample_count, 0)]:
-            append_run(compositions, length, int(value * scale + shift))
+        runs = video.compositions or [Run(video.sample_count, 0)]
+        # There are many runs, but few different times.
+        moved = {value: int(value * scale + shift) for value in {run.value for run in runs}}
+        for length, value in runs:
+            append_run(compositions, length, moved[value])
         first = len(sizes)
         numbers = range(1, video.sample_count + 1) if video.sync is None else video.sync
         sync.extend(number + first for number in numbers)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from events.clip import StitchReport
 from events.errors import BadMedia, LimitExceeded, NotFound, StitchFailed
 from media.clip_file import ClipFile, DiskClip
 from media.copying import Copier, write_all
@@ -20,7 +20,10 @@ from media.reader import FileReader
 from media.splice import Sound, Source, Splice, splice
 from media.splice_layout import EXTRA
 from media.trim import lead_in
-from media.verify import has_picture, verify
+from media.verify import ReadBack, has_picture, read_back
+
+if TYPE_CHECKING:
+    from events.clip import StitchReport
 
 #: What a full disk says: no space, quota used up, file too large.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -87,6 +90,19 @@ def splice_parts(
     tags: FilmTags | None = None,
     starts: Sequence[Fraction] | None = None,
 ) -> StitchReport:
+    """Join parts of clips without encoding, and report; arguments and errors as of `write_film`."""
+    return write_film(parts, output, sound=sound, progress=progress, tags=tags, starts=starts).to_report()
+
+
+def write_film(
+    parts: Sequence[FilmPart],
+    output: Path,
+    *,
+    sound: Sound = Sound.SMART,
+    progress: Progress | None = None,
+    tags: FilmTags | None = None,
+    starts: Sequence[Fraction] | None = None,
+) -> ReadBack:
     """Join parts of clips without encoding into one MP4, and read it back.
 
     Args:
@@ -112,7 +128,7 @@ def splice_parts(
     with new_file(output, film.size_bytes) as (part, target):
         write_splice(film, clips, target, progress)
         os.fsync(target)
-        return verify(part, sum(source.shown.video.sample_count for source in sources), splice=film)
+        return read_back(part, sum(source.shown.video.sample_count for source in sources), splice=film)
 
 
 def _refuse_without_picture(source: Source) -> None:

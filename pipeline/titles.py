@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from events.digital_source import DigitalSourceType
 from events.names import parse_uri
-from events.plan import TITLE_MAX_CHARACTERS, DigitalSourceType
+from events.plan import TITLE_MAX_CHARACTERS
 from events.requests import SegmentSpec
 from pipeline.models import EXAMPLES
 

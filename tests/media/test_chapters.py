@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.clip import Clip, ClipFacts
-from events.plan import DigitalSourceType, PlannedClip, StitchPlan
+from events.digital_source import DigitalSourceType
+from events.plan import PlannedClip, StitchPlan
 from events.version import VERSION
 from media.boxes import find
 from media.film_tags import ChapterTitle, FilmTags, creation_seconds, tags_of

@@ -20,7 +20,7 @@ from media.sample_entry import read_sound_entry
 from media.splice import Layout, Sound, Source, Splice, splice
 from media.splice_layout import EXTRA
 from media.splice_sound import silent_packet
-from media.verify import verify
+from media.verify import read_back
 from tests.media.synthetic import FakeClip, fake_clips, packets_for, sound_entry
 
 
@@ -123,7 +123,7 @@ def test_every_packet_of_sound_plays_within_half_a_packet_of_where_it_belongs(
 def test_the_film_is_what_it_should_be_when_it_is_read_back(clips: list[FakeClip], layout: Layout) -> None:
     film, data, _ = spliced(clips, layout)
 
-    report = verify(BytesReader(data), film.frame_count, splice=film)
+    report = read_back(BytesReader(data), film.frame_count, splice=film)
 
     assert report.joins == film.joins
     assert [join.clip_index for join in report.joins] == list(range(1, len(clips)))
@@ -170,7 +170,7 @@ def test_five_hundred_clips_are_joined() -> None:
 
     assert film.frame_count == 12000
     assert movie.picture_duration == 500
-    assert verify(BytesReader(data), 12000, splice=film).duration_ms == 500_000
+    assert read_back(BytesReader(data), 12000, splice=film).duration_ms == 500_000
 
 
 def test_clocks_that_no_player_can_count_together_are_refused() -> None:

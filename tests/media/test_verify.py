@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from events.clip import Join
 from events.errors import StitchFailed
 from media.reader import BytesReader
 from media.splice import Sound, Source, Splice, splice
@@ -46,7 +47,7 @@ def test_a_good_film_is_reported(film: tuple[Splice, bytes]) -> None:
     report = verify(BytesReader(data), 28, splice=made)
 
     assert (report.frame_count, report.duration_ms, report.size_bytes) == (28, 1167, len(data))
-    assert (report.sound, report.joins) == ("grid", made.joins)
+    assert (report.sound, report.joins) == ("grid", [Join(**join._asdict()) for join in made.joins])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from array import array
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from events.errors import BadMedia, LimitExceeded, NotFound, StitchFailed
 from media import copying, write
 from media.reader import FileReader
 from media.splice import Layout, Sound, Source, splice
-from media.verify import verify
+from media.verify import read_back
 from media.write import ClipFile, splice_files
 from tests.media.clips import (
     BEEP_AT,
@@ -203,7 +204,7 @@ def test_clips_with_different_clocks_are_joined_without_drift(clip: ClipMaker, t
 
     assert read_frames(film) == expected_frames(specs)
     with FileReader(film) as reader:
-        assert verify(reader, 120).duration_ms == 5000
+        assert read_back(reader, 120).duration_ms == 5000
 
 
 def test_clips_of_other_parameter_sets_share_a_film_when_their_ids_differ(clip: ClipMaker, tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_a_header_with_the_whole_clips_behind_it_is_the_film(clip: ClipMaker, tm
 
     assert read_frames(output) == expected_frames(specs)
     decodes_cleanly(output)
-    assert verify(output, 79, splice=film).joins == film.joins
+    assert read_back(output, 79, splice=film).joins == film.joins
     assert len(film.header) + len(film.extra) < 8000
 
 
@@ -456,3 +457,18 @@ def test_copying_says_how_much_there_was(tmp_path: Path) -> None:
 
     with source.open("rb") as taken, (tmp_path / "target").open("wb") as target:
         assert copying.Copier(target.fileno()).copy(taken.fileno(), 1, 100, lambda count: None) == 2
+
+
+def test_a_splice_loads_nothing_that_builds_messages_or_calculates_with_arrays(clip: ClipMaker, tmp_path: Path) -> None:
+    # Each takes longer to load than the film takes to be written.
+    code = (
+        "import sys; from pathlib import Path; from media.clip_file import ClipFile; from media.splice import Sound; "
+        "from media.write import FilmPart, write_film; film, *clips = map(Path, sys.argv[1:]); "
+        "write_film([FilmPart(ClipFile(path)) for path in clips], film, sound=Sound.GRID); print(*sys.modules)"
+    )
+    paths = [tmp_path / "film.mp4", clip(ClipSpec(1)), clip(ClipSpec(2))]
+
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+
+    assert {"av"} <= set(done.stdout.split())
+    assert not {"pydantic", "numpy", "PIL"} & set(done.stdout.split())

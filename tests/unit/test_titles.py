@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.plan import TITLE_MAX_CHARACTERS, DigitalSourceType
+from events.digital_source import DigitalSourceType
+from events.plan import TITLE_MAX_CHARACTERS
 from events.requests import ClipSpec, PromptSpec, SegmentSpec
 from pipeline.titles import source_type_of, title_of
 

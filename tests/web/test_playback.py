@@ -14,7 +14,8 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from events.plan import DigitalSourceType, Loudness, Transition
+from events.digital_source import DigitalSourceType
+from events.plan import Loudness, Transition
 from gpu_job.ffmpeg import FFmpeg
 from media.clip_file import ClipFile
 from media.film_tags import ChapterTitle, FilmTags
