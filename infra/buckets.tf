@@ -1,5 +1,5 @@
 # Where clips, films and what belongs to them lie. The zipped sources of the functions have a bucket of their own
-# (functions.tf); what is announced of this one is in topics.tf.
+# (functions.tf).
 
 resource "google_storage_bucket" "media" {
   name     = "${local.bucket_prefix}-media"
@@ -61,4 +61,17 @@ resource "google_storage_bucket" "media" {
   }
 
   depends_on = [google_project_service.api]
+}
+
+# Tells the functions of every clip and film that lands. What lies elsewhere, such as checkpoints, is no event; uploads of
+# users are looked at when a job names them.
+resource "google_storage_notification" "object_finalized" {
+  bucket             = google_storage_bucket.media.name
+  topic              = google_pubsub_topic.topic["object_finalized"].id
+  payload_format     = "JSON_API_V1"
+  event_types        = ["OBJECT_FINALIZE"]
+  object_name_prefix = "jobs/"
+
+  # Cloud Storage tries whether it may publish as soon as this is made.
+  depends_on = [google_pubsub_topic_iam_member.storage]
 }
