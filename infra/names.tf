@@ -33,7 +33,7 @@ locals {
 # Numbers that are pipeline/limits.py's as well; tests/infra holds the two against each other. In seconds.
 locals {
   limits = {
-    # CLAIM_LEASE: whoever orders a clip is stopped when others may hold the claim to be lost.
+    # CLAIM_LEASE: a call that orders a clip is given up when others may hold its claim to be lost.
     claim_lease_s = 90
     # STITCH_LEASE: the same of a film.
     stitch_lease_s = 180
@@ -55,7 +55,7 @@ locals {
 # account          what its service account's id ends with, 11 characters at most
 # topic            whose messages are pushed to it; null for a callable
 # timeout_s        when Cloud Run stops a call; less than the ack deadline, so that no call is made again while it runs
-# memory           its share of the measured peak is in docs/decisions/0019-infrastructure.md
+# memory           what it takes to start, and what `concurrency` of the worst files take (docs/decisions/0019)
 # concurrency      calls that one instance takes at once, each in a thread of its own (THREADS)
 # instances_max    how many instances there may be: with `concurrency`, what a flood may cost
 # documents        whether it reads and writes Firestore
@@ -82,8 +82,8 @@ locals {
       account       = "seg-request"
       topic         = "segment_requested"
       timeout_s     = local.limits.claim_lease_s
-      memory        = "512Mi"
-      concurrency   = 8
+      memory        = "1Gi"
+      concurrency   = 4
       instances_max = 20
       documents     = true
       objects       = "write"
@@ -95,8 +95,8 @@ locals {
       account       = "obj-final"
       topic         = "object_finalized"
       timeout_s     = 120
-      memory        = "512Mi"
-      concurrency   = 8
+      memory        = "1Gi"
+      concurrency   = 4
       instances_max = 20
       documents     = true
       objects       = "write"
@@ -108,8 +108,8 @@ locals {
       account       = "seg-done"
       topic         = "segment_done"
       timeout_s     = local.limits.claim_lease_s
-      memory        = "512Mi"
-      concurrency   = 8
+      memory        = "1Gi"
+      concurrency   = 2
       instances_max = 20
       documents     = true
       objects       = "write"
@@ -135,7 +135,7 @@ locals {
       topic         = "transcoder_reports"
       timeout_s     = 120
       memory        = "512Mi"
-      concurrency   = 8
+      concurrency   = 2
       instances_max = 20
       documents     = true
       objects       = "write"
@@ -147,7 +147,7 @@ locals {
       account       = "sweep"
       topic         = "sweep"
       timeout_s     = local.limits.event_longest_s.sweep
-      memory        = "512Mi"
+      memory        = "1Gi"
       concurrency   = 1
       instances_max = 2
       documents     = true
