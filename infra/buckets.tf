@@ -73,5 +73,5 @@ resource "google_storage_notification" "object_finalized" {
   object_name_prefix = "jobs/"
 
   # Cloud Storage tries whether it may publish as soon as this is made.
-  depends_on = [google_pubsub_topic_iam_member.storage]
+  depends_on = [google_pubsub_topic_iam_member.storage_publishes]
 }
