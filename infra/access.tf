@@ -171,7 +171,7 @@ data "google_storage_project_service_account" "main" {
   project = var.project_id
 }
 
-resource "google_pubsub_topic_iam_member" "storage" {
+resource "google_pubsub_topic_iam_member" "storage_publishes" {
   topic  = google_pubsub_topic.topic["object_finalized"].id
   role   = "roles/pubsub.publisher"
   member = "serviceAccount:${data.google_storage_project_service_account.main.email_address}"
