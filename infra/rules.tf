@@ -70,3 +70,12 @@ resource "google_firebaserules_release" "storage" {
   name         = "firebase.storage/${google_storage_bucket.media.name}"
   ruleset_name = google_firebaserules_ruleset.storage.name
 }
+
+# Storage rules read the job of an object in Firestore, which Cloud Storage for Firebase does as its own agent.
+resource "google_project_iam_member" "storage_rules_ask" {
+  count = local.database == local.default_database ? 1 : 0
+
+  project = var.project_id
+  role    = "roles/firebaserules.firestoreServiceAgent"
+  member  = "serviceAccount:${local.agent_of_project.firebase}"
+}
