@@ -1,0 +1,91 @@
+# What is refused before anything is planned, and the names of two environments beside each other.
+
+mock_provider "google" {}
+
+variables {
+  project_id    = "my-films-4711"
+  source_object = "functions-0000000000000000000000000000000000000000000000000000000000000000.zip"
+}
+
+run "the_defaults_are_enough" {
+  command = plan
+
+  assert {
+    condition     = local.prefix == "longreel-production" && local.topic_prefix == "production-"
+    error_message = "Every name should begin with the environment."
+  }
+}
+
+run "staging_has_names_of_its_own" {
+  command = plan
+
+  variables {
+    environment = "staging"
+  }
+
+  assert {
+    condition = alltrue(concat(
+      [for each in google_pubsub_topic.topic : startswith(each.name, "staging-")],
+      [for each in google_cloudfunctions2_function.function : startswith(each.name, "longreel-staging-")],
+      [for each in google_service_account.function : startswith(each.account_id, "lr-staging-")],
+      [for each in [google_service_account.stitch_job, google_service_account.push, google_service_account.build] : startswith(each.account_id, "lr-staging-")],
+      [google_storage_bucket.source.name == "my-films-4711-longreel-staging-source"],
+      [google_pubsub_subscription.dead_letters.name == "staging-dead_letters"],
+      [google_cloud_scheduler_job.sweep.name == "longreel-staging-sweep"],
+      [google_project_iam_custom_role.transcodes.role_id == "longreel_staging_transcodes"],
+    ))
+    error_message = "Staging and production should live beside each other in one project."
+  }
+}
+
+run "wrong_words_are_refused" {
+  command = plan
+
+  variables {
+    project_id            = "My films"
+    environment           = "Staging"
+    region                = "us"
+    vertex_location       = "everywhere"
+    veo_model             = "sora"
+    omni_model            = "veo-3"
+    source_object         = "functions.zip"
+    image_cpu             = "stitch:latest"
+    image_gpu             = "stitch:latest"
+    jobs_collection       = "a/b"
+    cors_origins          = ["films.example.com"]
+    alert_emails          = ["nobody"]
+    gpu_tasks_max         = 0
+    active_jobs_max       = 0
+    delivery_attempts_max = 20
+    films_kept_days       = 0
+    daily_limit_usd       = -1
+  }
+
+  expect_failures = [
+    var.project_id, var.environment, var.region, var.vertex_location, var.veo_model, var.omni_model,
+    var.source_object, var.image_cpu, var.image_gpu, var.jobs_collection, var.cors_origins, var.alert_emails,
+    var.gpu_tasks_max, var.active_jobs_max, var.delivery_attempts_max, var.films_kept_days, var.daily_limit_usd,
+  ]
+}
+
+run "a_card_is_wanted_where_there_is_none" {
+  command = plan
+
+  variables {
+    region    = "europe-west3"
+    image_gpu = "europe-west3-docker.pkg.dev/my-films-4711/images/stitch-gpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  }
+
+  expect_failures = [var.gpu_region]
+}
+
+run "a_card_is_wanted_where_nobody_looks" {
+  command = plan
+
+  variables {
+    gpu_region = "europe-west4"
+    image_gpu  = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-gpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  }
+
+  expect_failures = [var.gpu_region]
+}
