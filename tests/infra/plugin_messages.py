@@ -46,14 +46,10 @@ _MESSAGES: Final = {
     # A map is a list of entries on the wire.
     "Schemas": {"provider": (1, "Schema"), "resources": (2, "*Entry"), "data_sources": (3, "*Entry")},
     "Prepare": {"config": (1, "DynamicValue")},
+    "Configure": {"config": (2, "DynamicValue")},
     "Prepared": {"prepared_config": (1, "DynamicValue")},
     "Plan": {"type_name": (1, "string"), "proposed_new_state": (3, "DynamicValue")},
     "Planned": {"planned_state": (1, "DynamicValue"), "legacy_type_system": (5, "bool")},
-    "Apply": {"type_name": (1, "string"), "planned_state": (3, "DynamicValue")},
-    "Applied": {"new_state": (1, "DynamicValue"), "legacy_type_system": (4, "bool")},
-    "RawState": {"json": (1, "bytes")},
-    "Upgrade": {"type_name": (1, "string"), "raw_state": (3, "RawState")},
-    "Upgraded": {"upgraded_state": (1, "DynamicValue")},
     "Read": {"type_name": (1, "string"), "config": (2, "DynamicValue")},
     "State": {"state": (1, "DynamicValue")},
 }

@@ -1,11 +1,12 @@
-"""Terraform's provider `google` without Google: the true schema, and resources that are made of nothing.
+"""Terraform's provider `google` without Google: the true schema, and plans in which nothing is unknown.
 
 A real `terraform` speaks to it by the real plugin protocol, so arguments that do not exist, blocks that are missing and
 references that lead nowhere are found as they would be in production. What only Google could say, such as the address
-of a function, is a readable text instead: `{resource type}.{attribute} of {its name}`.
+of a function, is a readable text instead: `{resource type}.{attribute} of {its name}`. Names that are put together by a
+rule are put together by it.
 
 It does not check what the true provider checks by itself: which values are allowed, and which arguments exclude each
-other.
+other; and it makes nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ from tests.infra.plugin_messages import message
 #: As `registry.terraform.io` knows it.
 ADDRESS: Final = "registry.terraform.io/hashicorp/google"
 _SERVICE: Final = "tfplugin5.Provider"
+#: Type → what Google's own name of one is made of.
+_IDS: Final = {
+    "google_pubsub_topic": "projects/{project}/topics/{name}",
+    "google_pubsub_subscription": "projects/{project}/subscriptions/{name}",
+    "google_cloud_run_v2_job": "projects/{project}/locations/{location}/jobs/{name}",
+}
 #: The argument that a resource is called by, the best first.
 _NAMED_BY: Final = ("name", "account_id", "repository_id", "secret_id", "service", "topic", "bucket", "display_name")
 
@@ -38,6 +45,7 @@ class StubProvider:
 
     def __init__(self, schema: Path = SCHEMA) -> None:
         self._schema: dict[str, Any] = json.loads(schema.read_text(encoding="utf-8"))
+        self._project = ""
         self._folder = tempfile.TemporaryDirectory(prefix="tf")
         self._server = grpc.server(futures.ThreadPoolExecutor(8))
 
@@ -77,12 +85,10 @@ class StubProvider:
                 "Prepare", lambda asked: message("Prepared")(prepared_config=asked.config)
             ),
             **dict.fromkeys(
-                ("ValidateResourceTypeConfig", "ValidateDataSourceConfig", "Configure", "Stop"),
-                _handler("Empty", lambda _: empty),
+                ("ValidateResourceTypeConfig", "ValidateDataSourceConfig", "Stop"), _handler("Empty", lambda _: empty)
             ),
+            "Configure": _handler("Configure", self._configure),
             "PlanResourceChange": _handler("Plan", self._plan),
-            "ApplyResourceChange": _handler("Apply", _apply),
-            "UpgradeResourceState": _handler("Upgrade", _upgrade),
             "ReadDataSource": _handler("Read", self._read),
         }
 
@@ -93,28 +99,30 @@ class StubProvider:
                 getattr(answer, group).add(key=kind, value=_schema(block))
         return answer
 
+    def _configure(self, asked: Any) -> Any:
+        self._project = msgpack.unpackb(asked.config.msgpack)["project"] or ""
+        return message("Empty")()
+
     def _plan(self, asked: Any) -> Any:
         proposed = msgpack.unpackb(asked.proposed_new_state.msgpack)
-        planned = proposed and _filled(
-            proposed, self._schema["resources"][asked.type_name], _namer(asked.type_name, proposed)
-        )
+        planned = proposed and self._complete("resources", asked.type_name, proposed)
         # The old type system is the provider's own: Terraform then takes what it plans as it is.
         return message("Planned")(planned_state={"msgpack": msgpack.packb(planned)}, legacy_type_system=True)
 
     def _read(self, asked: Any) -> Any:
-        config = msgpack.unpackb(asked.config.msgpack)
-        state = _filled(
-            config, self._schema["data_sources"][asked.type_name], _namer(f"data.{asked.type_name}", config)
-        )
+        state = self._complete("data_sources", asked.type_name, msgpack.unpackb(asked.config.msgpack))
         return message("State")(state={"msgpack": msgpack.packb(state)})
 
-
-def _apply(asked: Any) -> Any:
-    return message("Applied")(new_state=asked.planned_state, legacy_type_system=True)
-
-
-def _upgrade(asked: Any) -> Any:
-    return message("Upgraded")(upgraded_state={"json": asked.raw_state.json})
+    def _complete(self, group: str, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Give the values with those that Google would choose."""
+        block = self._schema[group][kind]
+        known = dict(values)
+        if "project" in block["attributes"] and known.get("project") is None:
+            known["project"] = self._project
+        if kind in _IDS and known.get("id") is None:
+            known["id"] = _IDS[kind].format_map(known)
+        named = next((known[key] for key in _NAMED_BY if isinstance(known.get(key), str)), "")
+        return _filled(known, block, lambda attribute: f"{kind}.{attribute} of {named}")
 
 
 def _handler(asked: str, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
@@ -142,11 +150,6 @@ def _block(block: Block) -> Any:
     for name, (nesting, least, most, inner) in block["blocks"].items():
         described.block_types.add(type_name=name, nesting=nesting, min_items=least, max_items=most, block=_block(inner))
     return described
-
-
-def _namer(kind: str, values: Mapping[str, Any]) -> Callable[[str], str]:
-    named = next((values[key] for key in _NAMED_BY if isinstance(values.get(key), str)), "")
-    return lambda attribute: f"{kind}.{attribute} of {named}"
 
 
 def _filled(values: dict[str, Any], block: Block, name_of: Callable[[str], str]) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from tests.infra.stub_provider import StubProvider
 
 #: The oldest that infra/ says it works with.
 OLDEST: Final = (1, 9)
-#: What belongs to the deployment; the rest of infra/ is of no interest to Terraform.
-PATTERNS: Final = ("*.tf", "*.json", "*.rules", "*.tftpl", "*.sql", "*.avsc", "tests/*.hcl")
+#: What Terraform and Python leave behind.
+LEFT_BEHIND: Final = shutil.ignore_patterns(".terraform*", "*.tfstate*", "__pycache__")
 #: Nothing here goes to the network; this much later something hangs.
 PATIENCE_SECONDS: Final = 120
 #: The state would be in a bucket of the project that is deployed to.
+_DATA: Final = re.compile(r'^data "\w+" "\w+" \{\n.*?^\}', re.M | re.S)
+_WAITS: Final = re.compile(r"^  depends_on = \[[^\]]*\]\n", re.M)
 _STATE_HERE: Final = 'terraform {\n  backend "local" {}\n}\n'
 
 
@@ -32,7 +34,7 @@ class TerraformFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What was made."""
+    """One thing of a deployment."""
 
     #: Such as `google_pubsub_topic.topic["sweep"]`.
     address: str
@@ -44,21 +46,21 @@ class Resource:
 
 
 class Made:
-    """All that a deployment consists of.
+    """All that a first deployment makes.
 
     Args:
-        shown: what `terraform show -json` says of the state.
+        shown: what `terraform show -json` says of a plan.
     """
 
     def __init__(self, shown: Mapping[str, Any]) -> None:
-        root = shown["values"]["root_module"]
+        root = shown["planned_values"]["root_module"]
         self._resources = [
             Resource(each["address"], each["type"], each["name"], each.get("index"), each["values"])
             for each in root["resources"]
             if each["mode"] == "managed"
         ]
         self.outputs: Mapping[str, Any] = {
-            name: each["value"] for name, each in shown["values"].get("outputs", {}).items()
+            name: each.get("value") for name, each in shown["planned_values"].get("outputs", {}).items()
         }
 
     def all(self, kind: str, name: str | None = None) -> list[Resource]:
@@ -90,11 +92,7 @@ class Deployment:
     def __init__(self, folder: Path, provider: StubProvider, source: Path = INFRA) -> None:
         self.folder = folder
         self._provider = provider
-        for pattern in PATTERNS:
-            for path in source.glob(pattern):
-                target = folder / path.relative_to(source)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+        shutil.copytree(source, folder, ignore=LEFT_BEHIND, dirs_exist_ok=True)
         (folder / "backend_override.tf").write_text(_STATE_HERE, encoding="utf-8")
 
     def init(self) -> Self:
@@ -102,36 +100,33 @@ class Deployment:
         self.run("init", "-input=false")
         return self
 
-    def apply(self, variables: Mapping[str, Any]) -> Made:
-        """Deploy, and look at what is there.
+    def read_data_at_once(self) -> Self:
+        """Let data sources that wait for a deployment be read at planning, as if all were there already."""
+        for path in self.folder.glob("*.tf"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(_DATA.sub(lambda found: _WAITS.sub("", found[0]), text), encoding="utf-8")
+        return self
 
-        Raises:
-            TerraformFailed: it cannot be deployed.
-        """
-        self.run("apply", "-auto-approve", *self._given(variables))
-        return Made(json.loads(self.run("show", "-json")))
-
-    def changes(self, variables: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Give what another deployment would change: address → actions, such as `update`.
+    def plan(self, variables: Mapping[str, Any]) -> Made:
+        """Plan a first deployment, and look at what would be there.
 
         Raises:
             TerraformFailed: it cannot be planned.
         """
-        self.run("plan", f"-out={self.folder / 'plan'}", *self._given(variables))
-        planned = json.loads(self.run("show", "-json", str(self.folder / "plan")))
-        found = {each["address"]: each["change"]["actions"] for each in planned.get("resource_changes", [])}
-        return {address: actions for address, actions in found.items() if actions != ["no-op"]}
+        given = self._variables(variables)
+        plan = self.folder / "plan"
+        self.run("plan", "-input=false", "-refresh=false", "-lock=false", f"-var-file={given}", f"-out={plan}")
+        return Made(json.loads(self.run("show", "-json", str(plan))))
 
-    def value(self, expression: str) -> Any:
-        """Evaluate an expression of the configuration, such as `local.limits`, with the variables of the last `apply`."""
-        given = str(self.folder / "given.tfvars.json")
-        said = self.run("console", f"-var-file={given}", given=f"jsonencode({expression})\n")
+    def value(self, expression: str, variables: Mapping[str, Any]) -> Any:
+        """Evaluate an expression of the configuration that speaks of no resource, such as `local.limits`."""
+        said = self.run("console", f"-var-file={self._variables(variables)}", given=f"jsonencode({expression})\n")
         return json.loads(json.loads(said))
 
-    def _given(self, variables: Mapping[str, Any]) -> tuple[str, ...]:
+    def _variables(self, variables: Mapping[str, Any]) -> Path:
         path = self.folder / "given.tfvars.json"
         path.write_text(json.dumps(variables), encoding="utf-8")
-        return "-input=false", "-refresh=false", "-lock=false", f"-var-file={path}"
+        return path
 
     def run(self, *arguments: str, given: str = "") -> str:
         """Run one command, with something to read; give what it printed.
