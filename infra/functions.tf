@@ -26,15 +26,11 @@ resource "google_storage_bucket" "source" {
 }
 
 locals {
-  # Cloud Run jobs by what they are for; those without an image are not there.
-  job_variables = { for variable, key in {
-    LONGREEL_CPU_JOB        = "cpu"
-    LONGREEL_GPU_JOB        = "gpu"
-    LONGREEL_LARGER_CPU_JOB = "cpu-large"
-    LONGREEL_LARGER_GPU_JOB = "gpu-large"
-  } : variable => google_cloud_run_v2_job.stitch[key].name if contains(keys(google_cloud_run_v2_job.stitch), key) }
+  # Names of the Cloud Run jobs by what they are for; those without an image are not there.
+  name_of_job = { for key, job in google_cloud_run_v2_job.stitch : key => job.name }
 
-  # What a function is told, group by group; adapters/config.py reads it and docs/configuration.md explains it.
+  # What a function is told, group by group; adapters/config.py reads it and docs/configuration.md explains it. What is
+  # null is not set.
   variables = {
     everywhere = {
       GOOGLE_CLOUD_PROJECT        = var.project_id
@@ -45,25 +41,33 @@ locals {
     }
     event    = { LONGREEL_DELIVERY_ATTEMPTS_MAX = tostring(var.delivery_attempts_max) }
     callable = { LONGREEL_APP_CHECK = var.app_check ? "on" : "off" }
-    place    = { LONGREEL_REGION = var.region }
 
     active_jobs = { LONGREEL_ACTIVE_JOBS_MAX = tostring(var.active_jobs_max) }
-    daily_limit = var.daily_limit_usd == null ? {} : { LONGREEL_DAILY_LIMIT_USD = format("%.2f", var.daily_limit_usd) }
-    models      = { LONGREEL_VEO_MODEL = var.veo_model, LONGREEL_OMNI_MODEL = var.omni_model }
+    daily_limit = { LONGREEL_DAILY_LIMIT_USD = try(format("%.2f", var.daily_limit_usd), null) }
 
-    vertex     = { LONGREEL_VERTEX_LOCATION = var.vertex_location }
+    # Generators: which model a request means that names none, and where Veo is asked.
+    models       = { LONGREEL_VEO_MODEL = var.veo_model, LONGREEL_OMNI_MODEL = var.omni_model }
+    place_of_veo = { LONGREEL_VERTEX_LOCATION = var.vertex_location }
+
+    # Engines: whoever starts a film, looks after one or calls one off must know all of them.
+    place      = { LONGREEL_REGION = var.region }
     transcoder = { LONGREEL_TRANSCODER = var.transcoder ? "on" : "off" }
-    jobs       = merge({ LONGREEL_GPU_TASKS_MAX = tostring(var.gpu_tasks_max) }, local.job_variables)
+    jobs = {
+      LONGREEL_CPU_JOB = lookup(local.name_of_job, "cpu", null)
+      LONGREEL_GPU_JOB = lookup(local.name_of_job, "gpu", null)
+    }
+    sizes = {
+      LONGREEL_GPU_TASKS_MAX  = tostring(var.gpu_tasks_max)
+      LONGREEL_LARGER_CPU_JOB = lookup(local.name_of_job, "cpu-large", null)
+      LONGREEL_LARGER_GPU_JOB = lookup(local.name_of_job, "gpu-large", null)
+    }
   }
 
-  variables_of = { for name, each in local.functions : name => merge([
-    for group in concat(
-      ["everywhere", each.topic == null ? "callable" : "event"],
-      length(setintersection(each.calls, ["transcoder", "jobs"])) > 0 ? ["place"] : [],
-      each.settings,
-      each.calls,
-    ) : local.variables[group]
-  ]...) }
+  variables_of = { for name, each in local.functions : name => {
+    for variable, value in merge([
+      for group in concat(["everywhere", each.topic == null ? "callable" : "event"], each.settings) : local.variables[group]
+    ]...) : variable => value if value != null
+  } }
 }
 
 resource "google_cloudfunctions2_function" "function" {

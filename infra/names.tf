@@ -61,8 +61,8 @@ locals {
 # documents        whether it reads and writes Firestore
 # objects          what it may do in the bucket: write, or forget (read, and delete checkpoints), or upload, or none
 # publishes        topics beside `dead_letters`, which every function with a topic may write to
-# settings         what else it is told: models (when a request names none), active_jobs, daily_limit (functions.tf)
-# calls            what else it talks to, and is told of: vertex, transcoder, jobs (of Cloud Run)
+# settings         what else it is told (functions.tf)
+# calls            what else it talks to: vertex, to order clips or to call them off; transcoder and jobs (of Cloud Run)
 locals {
   functions = {
     on_requested = {
@@ -88,7 +88,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["segment_requested", "stitch_requested"]
-      settings      = ["models"]
+      settings      = ["models", "place_of_veo"]
       calls         = ["vertex"]
     }
     on_object_finalized = {
@@ -114,7 +114,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["segment_requested", "stitch_requested"]
-      settings      = ["models"]
+      settings      = ["models", "place_of_veo"]
       calls         = ["vertex"]
     }
     on_stitch_requested = {
@@ -127,7 +127,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["stitch_requested"]
-      settings      = []
+      settings      = ["place", "transcoder", "jobs", "sizes"]
       calls         = ["transcoder", "jobs"]
     }
     on_transcoder_report = {
@@ -140,7 +140,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["stitch_requested"]
-      settings      = []
+      settings      = ["place", "transcoder"]
       calls         = ["transcoder"]
     }
     on_sweep = {
@@ -153,7 +153,7 @@ locals {
       documents     = true
       objects       = "write"
       publishes     = ["requested", "segment_requested", "stitch_requested"]
-      settings      = []
+      settings      = ["place", "transcoder", "jobs", "place_of_veo"]
       calls         = ["vertex", "transcoder", "jobs"]
     }
     create_job = {
@@ -166,7 +166,7 @@ locals {
       documents     = true
       objects       = "forget"
       publishes     = ["requested"]
-      settings      = ["models", "active_jobs", "daily_limit"]
+      settings      = ["models", "place", "transcoder", "jobs", "active_jobs", "daily_limit"]
       calls         = ["vertex", "transcoder", "jobs"]
     }
     cancel_job = {
@@ -179,7 +179,7 @@ locals {
       documents     = true
       objects       = "forget"
       publishes     = []
-      settings      = []
+      settings      = ["place", "transcoder", "jobs"]
       calls         = ["vertex", "transcoder", "jobs"]
     }
     resume_job = {

@@ -157,10 +157,15 @@ run "deployed" {
       google_cloudfunctions2_function.function[name].service_config[0].environment_variables.LONGREEL_TRANSCODER == "on",
       google_cloudfunctions2_function.function[name].service_config[0].environment_variables.LONGREEL_CPU_JOB == google_cloud_run_v2_job.stitch["cpu"].name,
       google_cloudfunctions2_function.function[name].service_config[0].environment_variables.LONGREEL_GPU_JOB == google_cloud_run_v2_job.stitch["gpu"].name,
-      google_cloudfunctions2_function.function[name].service_config[0].environment_variables.LONGREEL_LARGER_CPU_JOB == google_cloud_run_v2_job.stitch["cpu-large"].name,
-      google_cloudfunctions2_function.function[name].service_config[0].environment_variables.LONGREEL_LARGER_GPU_JOB == google_cloud_run_v2_job.stitch["gpu-large"].name,
     ])])
     error_message = "Whoever starts, looks after or calls off a film should know every engine: one that it does not know runs on."
+  }
+
+  assert {
+    condition = alltrue([for variable, job in { LONGREEL_LARGER_CPU_JOB = "cpu-large", LONGREEL_LARGER_GPU_JOB = "gpu-large" } :
+      google_cloudfunctions2_function.function["on_stitch_requested"].service_config[0].environment_variables[variable] == google_cloud_run_v2_job.stitch[job].name
+    ])
+    error_message = "A film that ran out of memory should be begun on the larger machine."
   }
 
   assert {
