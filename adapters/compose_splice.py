@@ -12,6 +12,7 @@ from math import ceil
 
 from adapters.film_report import report_of
 from events.errors import NotFound, PipelineError, PreconditionFailed, Unavailable
+from events.log_lines import fields
 from events.names import parse_uri, stitch_name
 from events.plan import Engine, StitchPlan
 from pipeline.object_port import ObjectStore
@@ -125,7 +126,7 @@ class ComposeSplice:
             for _ in pool.map(self._objects.delete, left):
                 pass
         except PipelineError as exc:
-            log.warning("%s", exc.message, extra={"action": "splice_not_cleared_up", "job_id": plan.job_id})
+            log.warning("%s", exc.message, extra=fields(action="splice_not_cleared_up", job_id=plan.job_id))
 
 
 def _prefix_uri(plan: StitchPlan) -> str:

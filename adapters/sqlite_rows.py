@@ -206,14 +206,15 @@ def _work_text(work: StitchWork) -> str | None:
     if work == StitchWork():
         return None
     fields = [work.attempt, work.tries, work.claimed, work.operation, work.percent, to_ms(work.not_before)]
-    return json.dumps([*fields, work.larger, work.reached, work.deaths])
+    return json.dumps([*fields, work.larger, work.reached, work.deaths, to_ms(work.began_at)])
 
 
 def _work(text: str | None) -> StitchWork:
     if not text:
         return StitchWork()
     attempt, tries, claimed, operation, percent, not_before, *later = json.loads(text)
-    # A home of an earlier version has no `larger`, no `reached` and no `deaths`.
+    # A home of an earlier version has no `larger`, no `reached`, no `deaths`, or no `began_at`.
+    later[3:] = map(from_ms, later[3:])
     return StitchWork(attempt, tries, claimed, operation, percent, from_ms(not_before), *later)
 
 

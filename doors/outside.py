@@ -8,6 +8,7 @@ from adapters.cloud import CloudAdapters, open_cloud
 from adapters.config import CloudConfig, read_cloud_config
 from adapters.pubsub import too_early
 from adapters.system_clock import random_job_id
+from doors.logs import log_to_cloud
 from doors.receive import Receiver
 from functions.budget import Budget
 from functions.services import Services
@@ -33,7 +34,9 @@ def open_outside(config: CloudConfig | None = None) -> Outside:
     Raises:
         InvalidRequest: a variable of the environment is missing or wrong; names it.
     """
-    return assemble(open_cloud(config or read_cloud_config()))
+    config = config or read_cloud_config()
+    log_to_cloud(config.project)
+    return assemble(open_cloud(config))
 
 
 def assemble(adapters: CloudAdapters) -> Outside:

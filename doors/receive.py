@@ -18,6 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from doors.incoming import Incoming, raw, unwrap
 from events.errors import BadMessage, PipelineError
+from events.log_lines import fields
 from events.messages import Topic
 from functions.services import Services
 from pipeline.limits import EVENT_LONGEST
@@ -126,7 +127,7 @@ class Receiver:
         reason = f"expired: published {incoming.published_at.isoformat(timespec='seconds')}, more than {longest} ago"
         if incoming.topic is Topic.SWEEP:
             # The next minute's does the same; nobody wants a letter for each minute of an outage.
-            log.warning("%s", reason, extra={"action": "expired", "topic": incoming.topic})
+            log.warning("%s", reason, extra=fields(action="expired", topic=incoming.topic))
         else:
             self._bury(incoming, reason, 1)
         return True
@@ -153,14 +154,13 @@ class Receiver:
             )
         except PipelineError as exc:
             # The store itself is down: Pub/Sub counts as well, and has a dead-letter policy of its own.
-            log.warning("%s", exc.message, extra={"action": "not_counted", "topic": incoming.topic})
+            log.warning("%s", exc.message, extra=fields(action="not_counted", topic=incoming.topic))
             return 0
-        log.warning("%s", reason, extra={"action": "failed", "topic": incoming.topic, "attempt": attempts})
+        log.warning("%s", reason, extra=fields(action="failed", topic=incoming.topic, delivery=attempts))
         return attempts
 
     def _bury(self, incoming: Incoming, reason: str, attempts: int) -> None:
         now = self._services.clock.now()
         topic, attributes = str(incoming.topic), incoming.attributes
         self._letters.bury(topic, incoming.body, reason, attempts, incoming.message_id, now, attributes)
-        extra = {"action": "dead_letter", "topic": incoming.topic, "attempt": attempts}
-        log.error("%s", reason, extra=extra)
+        log.error("%s", reason, extra=fields(action="dead_letter", topic=incoming.topic, delivery=attempts))

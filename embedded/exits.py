@@ -16,6 +16,7 @@ from events.errors import (
     Unavailable,
     UnknownJob,
 )
+from events.log_lines import fields
 
 _log = logging.getLogger("longreel.cli")
 
@@ -87,10 +88,10 @@ def errors_in_words(*, as_json: bool = False) -> Iterator[None]:
         # Whoever read our output has gone, as `head` does; there is nobody to tell.
         raise SystemExit(DONE) from exc
     except OSError as exc:
-        _log.error("command failed", exc_info=exc, extra={"action": "refused"})
+        _log.error("command failed", exc_info=exc, extra=fields(action="refused"))
         raise SystemExit(_end("system", _refusal(exc), FAILED, as_json=as_json)) from exc
     except Exception as exc:
-        _log.critical("command failed", exc_info=exc, extra={"action": "bug"})
+        _log.critical("command failed", exc_info=exc, extra=fields(action="bug"))
         said = f"{type(exc).__name__}: {exc}".splitlines()[0]
         text = f"This is a mistake in Longreel ({said}). Details are in {_log_file()}; please report it with them."
         raise SystemExit(_end("bug", text, BUG, as_json=as_json)) from exc

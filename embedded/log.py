@@ -1,4 +1,7 @@
-"""The log of the embedded mode: JSON lines in a file, one a decision; the terminal stays for people."""
+"""The log of the embedded mode: JSON lines in a file, one a decision; the terminal stays for people.
+
+The fields are those of the cloud's log. `embedded/log_view.py` shows them to people.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,11 @@ import logging.handlers
 from datetime import UTC, datetime
 from pathlib import Path
 
+from events.log_lines import entry
+
 #: Size at which the log is rolled over; three old ones are kept.
 LOG_SIZE_BYTES = 5_000_000
-
-#: What our own log lines carry beside the message.
-_FIELDS = (
-    "action",
-    "job_id",
-    "job_state",
-    "segment_index",
-    "segment_state",
-    "attempt",
-    "changed",
-    "reason",
-    "topic",
-    "code",
-)
+OLD_LOGS = 3
 
 
 class JsonLines(logging.Formatter):
@@ -31,23 +23,23 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "severity": record.levelname,
-            "message": record.getMessage(),
-            "process": record.process,
-        }
-        line |= {name: value for name in _FIELDS if (value := getattr(record, name, None)) is not None}
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = entry(record, record.getMessage(), record.exc_info)
+        return json.dumps({"time": at, **line, "process": record.process}, ensure_ascii=False)
+
+
+def log_path(home: Path) -> Path:
+    """Give where a home's log is."""
+    return home / "logs" / "longreel.log"
 
 
 def log_to(home: Path) -> Path:
     """Send our log lines to the home's log file; give its path."""
-    path = home / "logs" / "longreel.log"
+    path = log_path(home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_SIZE_BYTES, backupCount=3, encoding="utf-8")
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=LOG_SIZE_BYTES, backupCount=OLD_LOGS, encoding="utf-8"
+    )
     handler.setFormatter(JsonLines())
     log = logging.getLogger("longreel")
     log.handlers[:] = [handler]

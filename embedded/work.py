@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -13,8 +12,6 @@ from functions.perform import drive
 from pipeline import facts
 from pipeline.ports import Delivery
 from pipeline.records import JobState
-
-log = logging.getLogger("longreel.work")
 
 #: Shortest time between two progress commits of one film; a person sees no more.
 PROGRESS_EVERY_SECONDS = 0.3
@@ -84,8 +81,7 @@ def _stitch(pipeline: Pipeline, message: LocalStitch, stopping: Callable[[], boo
 
 
 def _tell(pipeline: Pipeline, job_id: str, event: facts.Event) -> None:
-    committed = drive(pipeline.services, job_id, event)
-    log.warning("%s", event, extra={"action": "work_failed", "job_id": job_id, "reason": committed.decision.reason})
+    drive(pipeline.services, job_id, event)
 
 
 def _state(pipeline: Pipeline, job_id: str) -> JobState | None:

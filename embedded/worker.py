@@ -16,6 +16,7 @@ from adapters.local_queue import CONTROL_LANE, WORK_LANE, Leased
 from embedded import work
 from embedded.assembly import Pipeline
 from events.errors import PipelineError
+from events.log_lines import fields
 from events.messages import Topic
 from functions import (
     on_object_finalized,
@@ -196,7 +197,7 @@ class Worker:
         try:
             return self._pipeline.adapters.queue.exchange(lane, done, limit)
         except PipelineError as exc:
-            log.exception("take messages", extra={"action": "take"})
+            log.exception("take messages", extra=fields(action="take"))
             if not exc.retryable:
                 self.trouble = exc
             return None
@@ -209,14 +210,14 @@ class Worker:
         except work.Stopping:
             self._let_go(leased, lambda: queue.put_back([leased]))
         except PipelineError as exc:
-            log.warning("%s", exc.message, extra={"action": "refused", "topic": topic, "code": exc.code})
+            log.warning("%s", exc.message, extra=fields(action="refused", topic=topic, error_code=exc.code))
             reason = f"{exc.code}: {exc.message}"
             if exc.retryable:
                 self._let_go(leased, lambda: queue.retry_later(leased, reason))
             else:
                 self._let_go(leased, lambda: queue.bury(leased, reason))
         except Exception as exc:
-            log.exception("handle %s", topic, extra={"action": "bug", "topic": topic})
+            log.exception("handle %s", topic, extra=fields(action="bug", topic=topic))
             reason = f"{type(exc).__name__}: {exc}"
             self._let_go(leased, lambda: queue.retry_later(leased, reason))
         else:
@@ -243,6 +244,6 @@ class Worker:
         try:
             what()
         except Exception:
-            log.exception("%s", doing, extra={"action": doing})
+            log.exception("%s", doing, extra=fields(action=doing))
             return False
         return True

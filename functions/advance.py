@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
+from functions.decision_line import fields_of, is_trouble, text_of
 from functions.services import Services
 from pipeline import facts
 from pipeline.commands import Command, Outgoing, as_message
-from pipeline.decide import decide, segment_index_of
+from pipeline.decide import Decision, decide, segment_index_of
 from pipeline.ports import Committed
+from pipeline.records import Job, Segment
 
 log = logging.getLogger("longreel.advance")
 
@@ -21,37 +23,29 @@ def advance(services: Services, job_id: str, event: facts.Event) -> Committed:
         IllegalTransition: the event can never meet this state.
         Unavailable: nothing was written; deliver the event again.
     """
-    committed = services.jobs.transact(
-        job_id,
-        segment_index_of(event),
-        lambda job, segment: decide(job, segment, event, services.clock.now()),
-    )
+    # What `decide` was shown last is what the commit stands on.
+    shown: list[tuple[Job, Segment | None]] = []
+
+    def decided(job: Job, segment: Segment | None) -> Decision:
+        shown.append((job, segment))
+        return decide(job, segment, event, services.clock.now())
+
+    committed = services.jobs.transact(job_id, segment_index_of(event), decided)
     # Publish after the commit: if the process dies in between, the deadline of the new state orders it again.
     if not committed.published and (outgoing := messages_of(committed.decision.commands)):
         services.bus.publish(outgoing)
-    if log.isEnabledFor(logging.INFO):
-        log.info("%s", _line(event), extra=_extra(committed, event))
+    log_decision(*shown[-1], event, committed)
     return committed
+
+
+def log_decision(job: Job, segment: Segment | None, event: facts.Event, committed: Committed) -> None:
+    """Write the line of a decision; `job` and `segment` are as they were shown to it."""
+    if log.isEnabledFor(logging.INFO):
+        extra = fields_of(job, segment, event, committed)
+        level = logging.WARNING if is_trouble(extra) else logging.INFO
+        log.log(level, "%s", text_of(job, segment, event, committed), extra=extra)
 
 
 def messages_of(commands: tuple[Command, ...]) -> list[Outgoing]:
     """Give the messages among the commands, in order."""
     return [outgoing for command in commands if (outgoing := as_message(command)) is not None]
-
-
-def _line(event: facts.Event) -> str:
-    return type(event).__name__
-
-
-def _extra(committed: Committed, event: facts.Event) -> dict[str, object]:
-    segment = committed.segment
-    return {
-        "action": type(event).__name__,
-        "job_id": committed.job.job_id,
-        "job_state": str(committed.job.state),
-        "segment_index": segment.index if segment else None,
-        "segment_state": str(segment.state) if segment else None,
-        "attempt": segment.attempt if segment else committed.job.stitch.attempt or None,
-        "changed": committed.decision.changes,
-        "reason": committed.decision.reason,
-    }

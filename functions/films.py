@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 from events.clip import ClipFacts, StitchReport
 from events.errors import BadMedia, NotFound, PreconditionFailed, StitchFailed, Unavailable
+from events.log_lines import fields
 from events.names import FILM, OutputObject, output_name, parse_object_name, parse_uri, stitch_name
 from events.plan import Engine, StitchPlan
 from events.requests import Settings
@@ -37,7 +38,7 @@ def find_film(services: Services, job: Job) -> facts.StitchDone | None:
         except (StitchFailed, BadMedia, NotFound) as exc:
             if place.attempt == job.stitch.attempt:
                 raise
-            log.warning("%s", exc.message, extra={"action": "film_passed_over", "job_id": job.job_id})
+            log.warning("%s", exc.message, extra=fields(action="film_passed_over", job_id=job.job_id))
     return None
 
 

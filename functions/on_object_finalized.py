@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from events.errors import NotFound, PipelineError, Unavailable, UnknownJob
+from events.log_lines import fields
 from events.messages import ObjectFinalized, SegmentDone
 from events.names import OutputObject, SegmentObject, parse_object_name
 from functions import adopt, clips, films, stitch
@@ -32,7 +33,7 @@ def handle(services: Services, delivery: Delivery) -> None:
             _film(services, place, info)
     except NotFound as exc:
         # Overwritten or deleted since: a newer version has an event of its own.
-        log.info("%s", exc.message, extra={"action": "gone", "job_id": place.job_id})
+        log.info("%s", exc.message, extra=fields(action="gone", job_id=place.job_id))
 
 
 def _clip(services: Services, place: SegmentObject, info: ObjectInfo) -> None:

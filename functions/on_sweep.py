@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from events.log_lines import fields
 from functions.perform import drive
 from functions.services import Services
 from pipeline import facts
@@ -23,7 +24,7 @@ def handle(services: Services) -> int:
             drive(services, each.job_id, _event(each, services.clock.jitter()))
         except Exception:
             # One that cannot be mended must not stand in the way of the others; it is overdue again later.
-            extra = {"action": "sweep", "job_id": each.job_id, "segment_index": each.segment_index}
+            extra = fields(action="sweep", job_id=each.job_id, segment=each.segment_index)
             log.exception("look after %s", each.job_id, extra=extra)
     return len(overdue)
 

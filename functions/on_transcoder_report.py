@@ -6,6 +6,7 @@ import logging
 from typing import Protocol, runtime_checkable
 
 from events.errors import NotFound, PipelineError, Unavailable
+from events.log_lines import fields
 from events.messages import TranscoderJob, TranscoderReport
 from functions import films, stitch
 from functions.perform import drive
@@ -33,7 +34,7 @@ def handle(services: Services, delivery: Delivery) -> None:
     owner = _owner(services, report)
     if owner is None:
         # Deleted since, such as after a cancel; or made by somebody else who reports to our topic.
-        log.info("%s is nobody's", report.name, extra={"action": "unknown_transcoder_job"})
+        log.info("%s is nobody's", report.name, extra=fields(action="unknown_transcoder_job"))
         return
     job_id, attempt = owner
     event = _failed(services, job_id, attempt, report) if report.state == "FAILED" else _made(services, job_id, attempt)

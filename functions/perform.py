@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from events.errors import PipelineError
+from events.log_lines import fields
 from events.names import checkpoints_prefix
 from functions import adopt, render, stitch
 from functions.advance import advance
@@ -82,7 +83,7 @@ def _advance_all(services: Services, waiting: Sequence[tuple[Errand, facts.Event
                 done = [(errand, advance(services, errand.job_id, event)) for errand, event in waiting]
         except Exception as exc:  # noqa: BLE001 - what is to blame raises it again below
             # Nothing was written; each alone, only those that are to blame are stopped.
-            log.info("commit %d events at once: %s", len(waiting), exc, extra={"action": "one_by_one"})
+            log.info("commit %d events at once: %s", len(waiting), exc, extra=fields(action="one_by_one"))
         else:
             for errand, committed in done:
                 errand.committed = errand.committed or committed
@@ -159,7 +160,7 @@ def _let_go(
                 _forget_checkpoints(services, job)
     except PipelineError as exc:
         # What runs goes on to its end, and what it makes is kept; everything else goes on.
-        log.warning("%s", exc.message, extra={"action": "not_called_off", "job_id": job.job_id})
+        log.warning("%s", exc.message, extra=fields(action="not_called_off", job_id=job.job_id))
 
 
 def _forget_checkpoints(services: Services, job: Job) -> None:

@@ -12,6 +12,7 @@ Source of the variables: https://cloud.google.com/run/docs/container-contract#jo
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +20,25 @@ from functools import partial
 from typing import IO, Any
 
 from events.errors import BadMessage, InvalidRequest, PipelineError
+from events.log_lines import LABELS, LABELS_FIELD, fields, redacted
 from events.names import uri_fault
 from gpu_job.cloud_objects import CloudObjects
+from gpu_job.peak_memory import peak_memory_bytes
 from gpu_job.reporter import Reporter
 
 #: Shortest time between two progress lines: each is a line of the log and a paid write.
 _INTERVAL_SECONDS = 10
 
 PROGRESS, ERROR = "progress.json", "error.json"
+
+#: Type of a line → what it is about in the log, and how bad that is.
+_LOGGED = {
+    "progress": ("stitching", "INFO"),
+    "note": ("note", "INFO"),
+    "result": ("stitched", "INFO"),
+    "error": ("stitch_failed", "ERROR"),
+}
+_WORK = re.compile(r"/jobs/(?P<job>[^/]+)/stitch/(?P<attempt>[0-9]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,7 @@ class CloudReporter(Reporter):
         self._task = task
         self._progress = f"progress-{task.index}.json" if task.index else PROGRESS
         self._last: dict[str, Any] | None = None
+        self._began_at = self._clock()
 
     def final_failure(self) -> dict[str, Any] | None:
         """Give the error line of another try or task of this execution that no other can mend; None without one."""
@@ -117,7 +130,25 @@ class CloudReporter(Reporter):
             self._leave(self._progress, line)
         if line["type"] == "error" and not self._is_failed_for_good():
             self._leave(ERROR, line)
-        super()._write({**line, "severity": "ERROR"} if line["type"] == "error" else line)
+        super()._write(self._logged(line))
+
+    def _logged(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Give a line as Cloud Logging reads it, with the fields and the labels that a decision's line has."""
+        action, severity = _LOGGED[line["type"]]
+        job_id, attempt = _work_of(self._folder)
+        is_made = line["type"] == "result"
+        [ours] = fields(
+            action=action,
+            job_id=job_id,
+            attempt=attempt,
+            error_code=line.get("code"),
+            peak_memory_bytes=peak_memory_bytes() if is_made else None,
+            wall_ms=round((self._clock() - self._began_at) * 1000) if is_made else None,
+        ).values()
+        labels = {name: str(ours[name]) for name in LABELS if name in ours}
+        # What FFmpeg says may quote what it was told to read.
+        message = redacted(str(line.get("message") or action))
+        return {**line, "severity": severity, **ours, "message": message, LABELS_FIELD: labels}
 
     def _is_failed_for_good(self) -> bool:
         """Tell whether what becomes of this task would hide why another one's failure is the end of it all."""
@@ -134,6 +165,12 @@ class CloudReporter(Reporter):
         except PipelineError as exc:
             # The film matters more than its progress bar, and the exit code says the rest.
             sys.stderr.write(f"leave {name} beside the plan: {exc.message}\n")
+
+
+def _work_of(folder: str) -> tuple[str | None, int | None]:
+    """Give the job and the attempt that a plan's folder is named after; None for one that somebody made by hand."""
+    found = _WORK.search(folder)
+    return (found["job"], int(found["attempt"])) if found else (None, None)
 
 
 def open_cloud(

@@ -112,6 +112,8 @@ class StitchWork:
     reached: int = 0
     #: Attempts whose worker died before they were known to have begun; these are no tries. Anew after a resume.
     deaths: int = 0
+    #: When the job came to its stitch; None before, and in jobs of an earlier version.
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,14 @@ def after_refusal(now: datetime, jitter: float, retry_after_seconds: float | Non
     return now + timedelta(seconds=min(max(retry_after_seconds, 0.0), longest)) + backoff(1, jitter)
 
 
+def may_have_been_billed(code: str) -> bool:
+    """Tell whether the provider may have billed an attempt that failed by `code`."""
+    return code in _BILLED
+
+
 def with_waste(segment: Segment, code: str) -> Segment:
     """Count the price of an attempt that failed by `code` as wasted, if it may have been billed."""
-    if code not in _BILLED or not segment.price_micro_usd:
+    if not may_have_been_billed(code) or not segment.price_micro_usd:
         return segment
     return replace(segment, wasted_micro_usd=segment.wasted_micro_usd + segment.price_micro_usd)
 

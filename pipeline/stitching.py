@@ -37,7 +37,8 @@ _TOO_SMALL_WARNINGS = {
 
 def begin(job: Job, now: datetime) -> Outcome:
     """Enter `stitching`; given once, by the event that ends the last segment (or by a resume)."""
-    begun = replace(job, state=JobState.STITCHING, wake_at=_wake(job, now, limits.REQUEST_PATIENCE))
+    work = replace(job.stitch, began_at=now)
+    begun = replace(job, state=JobState.STITCHING, stitch=work, wake_at=_wake(job, now, limits.REQUEST_PATIENCE))
     return Outcome("every segment has ended", job=begun, commands=(order.RequestStitch(job.job_id),))
 
 

@@ -191,7 +191,7 @@ def test_a_bug_ends_in_one_sentence_and_a_trace_in_the_log(finished: Door) -> No
     log = finished.home / "logs" / "longreel.log"
     assert sentence.startswith(f"This is a mistake in Longreel (ZeroDivisionError: on purpose). Details are in {log}")
     line = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
-    assert "Traceback" in line["trace"]
+    assert "Traceback" in line["stack_trace"]
 
 
 def test_a_clip_that_does_not_fit_the_disk_is_said_so(door: Door) -> None:

@@ -83,6 +83,7 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         not_before=st.none() | INSTANT,
         larger=st.booleans(),
         reached=st.integers(0, 100),
+        began_at=st.none() | INSTANT,
     ),
     "cost": st.builds(Cost, COUNT, COUNT, COUNT),
     "last_frame": st.none() | TEXT,

@@ -402,7 +402,7 @@ def test_a_job_whose_stitch_failed_goes_on_with_the_stitch() -> None:
     decided = answer(failed, None, facts.ResumeRequested())
 
     assert decided.job is not None
-    assert (decided.job.state, decided.job.stitch) == (J.STITCHING, StitchWork(attempt=3))
+    assert (decided.job.state, decided.job.stitch) == (J.STITCHING, StitchWork(attempt=3, began_at=NOW))
     assert (decided.commands, decided.takes_lock) == ((order.RequestStitch("job_abc123"),), True)
 
 
