@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
-from math import log10
-from operator import mul
+from math import hypot, log10
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 from av.error import FFmpegError
+from av.stream import Discard
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from events.clip import Join
@@ -32,6 +32,7 @@ from media.seam_report import SeamLook
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -99,6 +100,7 @@ def _look(opened: InputContainer, movie: Movie, join: Join, *, has_pictures: boo
 def _seen(opened: InputContainer, movie: Movie, frame: int) -> SeamLook:
     assert movie.frame_interval is not None
     wanted = range(max(0, frame - FRAMES), min(frame + FRAMES, movie.video.sample_count))
+    _read_only(opened, opened.streams.video[0])
     reformatter, found = VideoReformatter(), {}
     for number, decoded in decode_frames(opened, wanted, movie.frame_interval):
         small = reformatter.reformat(
@@ -167,10 +169,17 @@ def _needed(stream: VideoStream, packets: Iterator[_Packet], wanted: range, tick
     yield None
 
 
+def _read_only(opened: InputContainer, wanted: Stream) -> None:
+    """Leave the packets of all other streams unread."""
+    for stream in opened.streams:
+        stream.discard = Discard.default if stream is wanted else Discard.all
+
+
 def _levels(opened: InputContainer, at: Fraction) -> tuple[int | None, int | None]:
     """Measure the level of the sound before and after a moment, in hundredths of a decibel of full scale."""
     stream = opened.streams.audio[0]
     assert stream.time_base is not None
+    _read_only(opened, stream)
     opened.seek(
         int(max(Fraction(0), at - SOUND_SECONDS - Fraction(1, 10)) / stream.time_base), stream=stream, backward=True
     )
@@ -178,13 +187,20 @@ def _levels(opened: InputContainer, at: Fraction) -> tuple[int | None, int | Non
     sides = (_Loudness(at - SOUND_SECONDS, at - _EDGE_SECONDS), _Loudness(at + _EDGE_SECONDS, at + SOUND_SECONDS))
     for decoded in opened.decode(stream):
         for heard in resampler.resample(decoded):
-            start = (heard.pts or 0) * (heard.time_base or Fraction(0))
+            # Counted in samples, which are whole numbers: they are calculated with hundreds of times at each join.
+            rate_hz = heard.sample_rate
+            start = (heard.pts or 0) * _whole((heard.time_base or Fraction(0)) * rate_hz)
             samples = [array("f", bytes(plane)[: 4 * heard.samples]) for plane in heard.planes]
             for side in sides:
-                side.hear(start, heard.sample_rate, samples)
-            if start > sides[1].end:
+                side.hear(start, rate_hz, samples)
+            if start > sides[1].end * rate_hz:
                 return sides[0].level_centi_db, sides[1].level_centi_db
     return sides[0].level_centi_db, sides[1].level_centi_db
+
+
+def _whole(number: Fraction) -> Fraction | int:
+    """Give the same number, as an integer if it is one."""
+    return number.numerator if number.denominator == 1 else number
 
 
 class _Loudness:
@@ -193,14 +209,22 @@ class _Loudness:
     def __init__(self, begin: Fraction, end: Fraction) -> None:
         self.begin, self.end = begin, end
         self._energy, self._count = 0.0, 0
+        # Both in samples, of so many a second.
+        self._rate_hz = 0
+        self._begin: Fraction | int = 0
+        self._end: Fraction | int = 0
 
-    def hear(self, start: Fraction, rate_hz: int, channels: Sequence[array[float]]) -> None:
-        """Hear some samples that begin at `start`; what is outside of the stretch is not counted."""
-        first = max(0, round((self.begin - start) * rate_hz))
-        last = max(first, round((self.end - start) * rate_hz))
+    def hear(self, start: Fraction | int, rate_hz: int, channels: Sequence[array[float]]) -> None:
+        """Hear some samples of which the first is number `start`; what is outside of the stretch is not counted."""
+        if rate_hz != self._rate_hz:
+            self._rate_hz = rate_hz
+            self._begin, self._end = _whole(self.begin * rate_hz), _whole(self.end * rate_hz)
+        first = max(0, round(self._begin - start))
+        last = max(first, round(self._end - start))
         for channel in channels:
             part = channel[first:last:_SAMPLE_STEP]
-            self._energy += sum(map(mul, part, part))
+            # The root of the sum of the squares, in one call.
+            self._energy += hypot(*part) ** 2
             self._count += len(part)
 
     @property

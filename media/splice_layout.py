@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from heapq import merge
 from itertools import accumulate, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from media.movie import Track
@@ -52,24 +54,24 @@ class Placed(NamedTuple):
 
 def pieces_of(track: Track, source: int, samples: range, *, is_sound: bool) -> list[Piece]:
     """Give the pieces in which some samples in a row of a track lie, in their order."""
-    sums, firsts, offsets = track.size_sums, track.chunk_firsts, track.chunk_offsets
-    ticks_us = 1_000_000 * (track.interval or 0)
-    found = []
-    for chunk, (chunk_first, chunk_end) in enumerate(pairwise(firsts)):
-        first, end = max(chunk_first, samples.start), min(chunk_end, samples.stop)
-        if first < end:
-            found.append(
-                Piece(
-                    is_sound,
-                    source,
-                    offsets[chunk] + sums[first] - sums[chunk_first],
-                    sums[end] - sums[first],
-                    end - first,
-                    first * ticks_us // track.timescale,
-                    end * ticks_us // track.timescale,
-                )
-            )
-    return found
+    if not samples:
+        return []
+    first_chunk = bisect_right(track.chunk_firsts, samples.start) - 1
+    end_chunk = bisect_left(track.chunk_firsts, samples.stop)
+    borders = track.chunk_firsts[first_chunk : end_chunk + 1]
+    offsets = track.chunk_offsets[first_chunk:end_chunk]
+    # Of the first chunk and of the last one, only a part may be wanted.
+    offsets[0] += track.size_sums[samples.start] - track.size_sums[borders[0]]
+    borders[0], borders[-1] = samples.start, samples.stop
+    ticks_us, timescale = 1_000_000 * (track.interval or 0), track.timescale
+    sums = [track.size_sums[border] for border in borders]
+    times_us = [border * ticks_us // timescale for border in borders]
+    rows = zip(offsets, pairwise(sums), pairwise(borders), pairwise(times_us), strict=True)
+    return [
+        Piece(is_sound, source, offset, sum_end - sum_first, end - first, start_us, end_us)
+        for offset, (sum_first, sum_end), (first, end), (start_us, end_us) in rows
+        if first < end
+    ]
 
 
 def interleave(picture: list[Piece], sound: list[Piece], tracks: Sequence[Track]) -> list[Piece]:
@@ -79,7 +81,7 @@ def interleave(picture: list[Piece], sound: list[Piece], tracks: Sequence[Track]
     """
     if not sound:
         return picture
-    in_file = sorted(picture + sound, key=lambda piece: piece.offset)
+    in_file = sorted(picture + sound, key=attrgetter("offset"))
     if _plays_while_loading(in_file):
         return in_file
     cut_picture = [part for piece in picture for part in _cut(piece, tracks[0])]
@@ -89,13 +91,12 @@ def interleave(picture: list[Piece], sound: list[Piece], tracks: Sequence[Track]
 
 def _plays_while_loading(pieces: list[Piece]) -> bool:
     reached = [0, 0]
-    for piece in pieces:
-        track = int(piece.is_sound)
-        if piece.start_us < reached[track]:
+    for is_sound, _, _, _, _, start_us, end_us in pieces:
+        if start_us < reached[is_sound]:
             return False  # Its samples are not stored in their order.
-        if piece.end_us - reached[1 - track] > _APART_US_MAX:
+        if end_us - reached[not is_sound] > _APART_US_MAX:
             return False
-        reached[track] = piece.end_us
+        reached[is_sound] = end_us
     return True
 
 
@@ -119,14 +120,18 @@ def lay_out(pieces: Iterable[Piece]) -> Placed:
     picture_chunks, sound_chunks = Chunks(), Chunks()
     ranges: list[CopyRange] = []
     at = 0
-    for piece in pieces:
-        (sound_chunks if piece.is_sound else picture_chunks).add(at, piece.sample_count)
-        at += piece.length
-        last = ranges[-1] if ranges else None
-        if last and (last.source, last.offset + last.length) == (piece.source, piece.offset):
-            ranges[-1] = CopyRange(last.source, last.offset, last.length + piece.length)
-        else:
-            ranges.append(CopyRange(piece.source, piece.offset, piece.length))
+    # The range that is not done yet: where it starts in the film, and where it ends in its source.
+    start, end_source, end = 0, EXTRA, -1
+    for is_sound, source, offset, length, sample_count, _, _ in pieces:
+        (sound_chunks if is_sound else picture_chunks).add(at, sample_count)
+        if source != end_source or offset != end:
+            if at > start:
+                ranges.append(CopyRange(end_source, end - (at - start), at - start))
+            start, end_source, end = at, source, offset
+        at += length
+        end += length
+    if at > start:
+        ranges.append(CopyRange(end_source, end - (at - start), at - start))
     return Placed(picture_chunks, sound_chunks, ranges, at)
 
 
