@@ -12,6 +12,7 @@ import typer
 
 from embedded import options as opt
 from embedded.exits import MEANINGS, errors_in_words
+from embedded.letter_commands import letters
 from embedded.terminal import prepare
 from events.plan import Compression, Fit, Orientation
 from events.requests import OnSegmentFailure
@@ -29,7 +30,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-letters = typer.Typer(help="Messages that nobody could handle: list, show, replay.", no_args_is_help=True)
 app.add_typer(letters, name="dead-letters")
 
 
@@ -191,6 +191,21 @@ def status(job: opt.JobId, as_json: opt.Json = False, home: opt.Home = None) -> 
             listing.status(pipeline, job, as_json=as_json)
 
 
+@app.command("log")
+def show_log(
+    job: opt.JobId,
+    everything: Annotated[bool, typer.Option("--all", help="Show events that changed nothing, too.")] = False,
+    as_json: opt.Json = False,
+    home: opt.Home = None,
+) -> None:
+    """Show what was decided about a job and why: a line for each state, event, next state and reason."""
+    with errors_in_words(as_json=as_json):
+        from embedded import log_view
+
+        with _opened(home) as pipeline:
+            log_view.show_log(pipeline, job, everything=everything, as_json=as_json)
+
+
 @app.command()
 def cancel(job: opt.JobId, home: opt.Home = None) -> None:
     """Stop a job for good; its finished clips are kept in the home."""
@@ -225,39 +240,18 @@ def doctor(
             listing.doctor(pipeline, job, as_json=as_json)
 
 
-@letters.command("list")
-def list_letters(as_json: opt.Json = False, home: opt.Home = None) -> None:
-    """List the dead letters, the oldest first: the cloud's where LONGREEL_BUCKET is set, else those of a home."""
-    with errors_in_words(as_json=as_json):
-        from embedded import dead_letters
-
-        with dead_letters.opened(home) as found:
-            dead_letters.list_them(found, as_json=as_json)
-
-
-@letters.command("show")
-def show_letter(letter: opt.Letter, home: opt.Home = None) -> None:
-    """Show one dead letter whole."""
-    with errors_in_words():
-        from embedded import dead_letters
-
-        with dead_letters.opened(home) as found:
-            dead_letters.show(found, letter)
-
-
-@letters.command("replay")
-def replay_letter(
-    letter: Annotated[
-        str | None, typer.Argument(metavar="[NUMBER]", help="Its number; all of them when left out.")
-    ] = None,
+@app.command()
+def report(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How many days, today included; days are UTC's.")] = 30,
+    as_json: opt.Json = False,
     home: opt.Home = None,
 ) -> None:
-    """Publish a dead letter again."""
-    with errors_in_words():
-        from embedded import dead_letters
+    """Show what the jobs of some days cost each user, how long they took, what fails most, how many succeed."""
+    with errors_in_words(as_json=as_json):
+        from embedded import report_view
 
-        with dead_letters.opened(home) as found:
-            dead_letters.replay(found, letter)
+        with _opened(home) as pipeline:
+            report_view.report(pipeline, days, as_json=as_json)
 
 
 def _set(request: dict[str, Any], **options: object) -> None:

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "platformdirs": {"adapters/config.py"},
     "yaml": {"embedded/script.py"},
     "rich": {"embedded/display.py"},
-    "typer": {"cli.py", "embedded/options.py"},
+    "typer": {"cli.py", "embedded/options.py", "embedded/letter_commands.py"},
     "functions_framework": {"main.py"},
     "cloudevents": {"main.py", "doors/incoming.py", "doors/receive.py"},
     "flask": {"main.py", "doors/callables.py", "doors/logs.py"},
