@@ -5,7 +5,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo cloud-demo web test shake sim chaos check bench constraints clean
+.PHONY: demo cloud-demo web test shake sim chaos check bench constraints deploy destroy clean
 
 demo: .venv/local  ## make a real film on this machine and say where it is
 	@mkdir -p demo
@@ -73,6 +73,14 @@ tests/web/node_modules/.package-lock.json: tests/web/package.json tests/web/pack
 constraints: .venv/dev  ## pin what is installed
 	@{ echo '# Every package of every extra, pinned, made by `make constraints`.'; \
 	   $(BIN)/pip freeze --exclude-editable | grep -v -i -E '^(huey|moviepy)=='; } > constraints.txt
+
+# What is given on the command line reaches the scripts as variables; each says at its top which there are.
+export PROJECT REGION ENVIRONMENT GPU SMOKE YES FROM DELETE_FILMS
+deploy:  ## Longreel into a project of Google Cloud; PROJECT=, REGION=, SMOKE=veo, YES=1, FROM=
+	@infra/deploy.sh
+
+destroy:  ## take it down again, but for films and jobs; PROJECT=, REGION=, DELETE_FILMS=1
+	@infra/destroy.sh
 
 clean:
 	rm -rf .venv demo

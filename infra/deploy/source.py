@@ -1,10 +1,9 @@
 """Pack what is deployed, and name it by its content: the same sources give the same bytes, and nothing is made twice.
 
-    python infra/deploy/source.py functions FOLDER     the functions' sources, as Cloud Functions takes them
-    python infra/deploy/source.py images FOLDER        what infra/gpu_job.Dockerfile copies, for Cloud Build
+    python infra/deploy/source.py FOLDER
 
-Prints the path of the archive, `FOLDER/functions-SHA256.zip` or `FOLDER/images-SHA256.zip`. Runs with Python's own
-library alone.
+Prints two paths: `FOLDER/functions-SHA256.zip`, the functions' sources as Cloud Functions takes them, and
+`FOLDER/images-SHA256.zip`, what infra/gpu_job.Dockerfile copies, for Cloud Build. Runs with Python's own library alone.
 """
 
 from __future__ import annotations
@@ -72,17 +71,16 @@ def _packed(files: Mapping[str, bytes]) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Write one archive; give the exit status."""
-    kinds = {"functions": functions, "images": images}
-    if len(arguments) != 2 or arguments[0] not in kinds:
-        sys.stderr.write("usage: python infra/deploy/source.py functions|images FOLDER\n")
+    """Write both archives; give the exit status."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python infra/deploy/source.py FOLDER\n")
         return 64
-    kind, folder = arguments
-    content = kinds[kind]()
-    target = Path(folder) / f"{kind}-{hashlib.sha256(content).hexdigest()}.zip"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-    sys.stdout.write(f"{target}\n")
+    folder = Path(arguments[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, content in (("functions", functions()), ("images", images())):
+        target = folder / f"{kind}-{hashlib.sha256(content).hexdigest()}.zip"
+        target.write_bytes(content)
+        sys.stdout.write(f"{target}\n")
     return 0
 
 

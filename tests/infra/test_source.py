@@ -86,15 +86,11 @@ def test_an_incomplete_checkout_is_refused_by_the_name_of_what_is_missing(tmp_pa
         functions(tmp_path)
 
 
-def test_the_program_prints_a_path_that_names_the_content(tmp_path: Path) -> None:
+def test_the_program_prints_paths_that_name_the_content(tmp_path: Path) -> None:
     program = ROOT / "infra" / "deploy" / "source.py"
 
-    said = [
-        subprocess.run(
-            [sys.executable, "-S", program, "functions", tmp_path], capture_output=True, text=True, check=True
-        )
-        for _ in range(2)
-    ]
+    run = [sys.executable, "-S", program, tmp_path]
+    first, again = (subprocess.run(run, capture_output=True, check=True, text=True).stdout for _ in range(2))
 
-    assert said[0].stdout == said[1].stdout
-    assert Path(said[0].stdout.strip()).read_bytes() == functions()
+    assert first == again
+    assert [Path(line).read_bytes() for line in first.splitlines()] == [functions(), images()]

@@ -1,0 +1,46 @@
+# The functions' sources and the job's images, each named by its content: what is there is not made again.
+# Sourced by deploy.sh.
+# shellcheck shell=bash
+
+step_source() {
+    terraform_ready
+    local source target
+    source="$(value_of google_storage_bucket.source.name)"
+    target="gs://$source/$(basename "$FUNCTIONS_ZIP")"
+    doing "look for the functions' sources, $target"
+    if ! gcloud storage objects describe "$target" >/dev/null 2>&1; then
+        doing "upload the functions' sources"
+        gcloud storage cp "$FUNCTIONS_ZIP" "$target"
+    fi
+}
+
+image() { printf '%s-docker.pkg.dev/%s/%s/stitch-%s' "$REGION" "$PROJECT" "longreel-$ENVIRONMENT" "$1"; }
+
+# Give an image by its digest; nothing where it is not built yet.
+built_image() {
+    local digest
+    digest="$(gcloud artifacts docker images describe "$(image "$1"):$IMAGES_TAG" --format='value(image_summary.digest)' \
+        2>/dev/null)" || return 0
+    printf '%s@%s' "$(image "$1")" "$digest"
+}
+
+step_images() {
+    terraform_ready
+    doing "look for the images of $IMAGES_TAG"
+    if [[ -n "$(built_image cpu)" && -n "$(built_image gpu)" ]]; then
+        return
+    fi
+    local account source
+    account="$(value_of google_service_account.build.email)"
+    source="$(value_of google_storage_bucket.source.name)"
+    doing "have Cloud Build make the images (some ten minutes, within its free minutes of a day)"
+    gcloud builds submit "$IMAGES_ZIP" --config=infra/cloudbuild.yaml "--region=$REGION" \
+        "--service-account=projects/$PROJECT/serviceAccounts/$account" "--gcs-source-staging-dir=gs://$source/builds" \
+        "--substitutions=_REPOSITORY=$(repository),_TAG=$IMAGES_TAG" >&2
+}
+
+repository() {
+    local named
+    named="$(image cpu)"
+    printf '%s' "${named%/*}"
+}
