@@ -69,7 +69,7 @@ class Values(TypedDict, total=False):
 
 #: Name at the call site → the field.
 FIELDS: dict[str, LogField] = {
-    "action": LogField("action", "what the line is about: `decision`, `failed`, `dead_letter`, `stitched`, …"),
+    "action": LogField("action", "what the line is about: `created`, `decision`, `failed`, `dead_letter`, `stitched`, …"),
     "event": LogField("event", "decision: what happened, such as `SegmentDone`"),
     "job_id": LogField("jobId", "the job", label=True),
     "user_id": LogField("userId", "whose job it is, as Firebase names the user", label=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from functions.decision_line import fields_of, is_trouble, text_of
+from functions.decision_line import fields_of, fields_of_new, is_trouble, text_of
 from functions.services import Services
 from pipeline import facts
 from pipeline.commands import Command, Outgoing, as_message
@@ -44,6 +44,12 @@ def log_decision(job: Job, segment: Segment | None, event: facts.Event, committe
         extra = fields_of(job, segment, event, committed)
         level = logging.WARNING if is_trouble(extra) else logging.INFO
         log.log(level, "%s", text_of(job, segment, event, committed), extra=extra)
+
+
+def log_creation(job: Job) -> None:
+    """Write the line of a job that is there now."""
+    if log.isEnabledFor(logging.INFO):
+        log.info("job: created → %s", job.state, extra=fields_of_new(job))
 
 
 def messages_of(commands: tuple[Command, ...]) -> list[Outgoing]:

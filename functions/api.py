@@ -7,6 +7,7 @@ from events.messages import Requested
 from events.names import ObjectUri, job_id_of_request, parse_uri
 from events.plan import Engine
 from events.requests import LongFormRequest, Request, Settings, read_request
+from functions.advance import log_creation, log_decision
 from functions.budget import check_budget
 from functions.music import check_music
 from functions.own_area import check_own_area
@@ -50,13 +51,20 @@ def create_job(services: Services, value: object, user_id: str, *, own_area_only
     _refuse_too_many(services, job, force_restart=request.force_restart)
     _refuse_above_budget(services, job)
 
+    called_off = facts.CancelRequested(f"superseded by {job_id}", superseded_by=job_id)
+    shown: list[Job] = []
+
     def supersede(other: Job) -> Decision:
-        return decide(other, None, facts.CancelRequested(f"superseded by {job_id}", superseded_by=job_id), now)
+        shown.append(other)
+        return decide(other, None, called_off, now)
 
     created = services.jobs.create(job, segments, supersede if request.force_restart else None)
+    if created.fresh:
+        log_creation(created.job)
     if created.job.state is JobState.QUEUED:
         services.bus.publish([Outgoing(Requested(job_id=created.job.job_id))])
     if created.superseded is not None:
+        log_decision(shown[-1], None, called_off, created.superseded)
         _carry_out(services, created.superseded)
     return created
 

@@ -73,15 +73,30 @@ def fields_of(
     )
 
 
+def fields_of_new(job: Job) -> dict[str, dict[str, object]]:
+    """Give the fields of the line of a new job."""
+    return fields(
+        action="created",
+        job_id=job.job_id,
+        user_id=job.user_id,
+        project_id=job.project_id,
+        job_type=job.kind,
+        job_state_after=job.state,
+        generator=job.generator,
+    )
+
+
 def is_trouble(extra: dict[str, dict[str, object]]) -> bool:
     """Tell whether a line says that something went wrong, so that it is to be found by its severity."""
     line = extra[ATTRIBUTE]
-    return "errorCode" in line and bool(line["changed"])
+    return "errorCode" in line and bool(line["changed"]) and line["event"] != facts.CancelRequested.__name__
 
 
 def _reason(committed: Committed, event: facts.Event) -> str:
     """Give the reason without what others said: a provider may quote the prompt that it refuses."""
     reason = committed.decision.reason
+    if isinstance(event, facts.CancelRequested):
+        return reason  # our own words
     errors = (committed.job.error, committed.job.stitch_error, committed.segment.error if committed.segment else None)
     said = {getattr(event, "message", ""), *(error.message for error in errors if error is not None)}
     # Of two that begin alike the longer one goes first.

@@ -17,6 +17,7 @@ from adapters.local_queue import LocalQueue
 from adapters.sqlite import SqliteJobStore
 from embedded.assembly import Pipeline
 from embedded.worker import BATCH, Worker
+from events.log_lines import ATTRIBUTE
 from events.messages import LocalRender, ObjectFinalized, Requested, SegmentRequested, Topic
 from pipeline.commands import Outgoing
 from pipeline.object_port import ObjectStore
@@ -234,6 +235,8 @@ def test_a_mistake_of_ours_is_tried_again_logged_with_its_traceback_and_kept_as_
         (dead,) = (each for each in queue.dead_letters() if each.topic == Topic.OBJECT_FINALIZED)
     assert dead.deliveries == 5
     assert "ZeroDivisionError: our own mistake" in dead.reason
-    bugs = [record for record in caplog.records if getattr(record, "topic", None) is Topic.OBJECT_FINALIZED]
+    bugs = [
+        record for record in caplog.records if vars(record).get(ATTRIBUTE, {}).get("topic") is Topic.OBJECT_FINALIZED
+    ]
     assert len(bugs) == 5
     assert all(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in bugs)

@@ -79,6 +79,19 @@ def test_the_states_of_a_job_s_lines_hang_together(any_world: World) -> None:
     assert state == "completed"
 
 
+def test_a_new_job_is_a_line_and_so_is_the_one_that_made_room_for_it(any_world: World) -> None:
+    with logged() as written:
+        first = any_world.create_paid(1, projectId="keeper")
+        second = any_world.create_paid(1, projectId="keeper", forceRestart=True)
+
+    made = [line for line in written.lines if line["action"] == "created"]
+    assert [(line["jobId"], line["jobStateAfter"]) for line in made] == [(first, "queued"), (second, "queued")]
+    [superseded] = decisions(written.lines, jobId=first, event="CancelRequested")
+    assert (superseded["jobStateBefore"], superseded["jobStateAfter"]) == ("queued", "cancelled")
+    assert superseded["errorCode"] == "superseded"
+    assert (superseded["severity"], superseded["reason"]) == ("INFO", f"superseded by {second}")
+
+
 def test_times_are_those_of_the_documents(world: World) -> None:
     with logged() as written:
         job_id = world.create_paid(1)
