@@ -9,8 +9,9 @@ mock_provider "google" {
 }
 
 variables {
-  project_id    = "my-films-4711"
-  environment   = "staging"
+  project_id = "my-films-4711"
+  # As long as it may be, because Google counts the letters of names.
+  environment   = "staging-of-anna"
   source_object = "functions-0000000000000000000000000000000000000000000000000000000000000000.zip"
   image_cpu     = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-cpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   image_gpu     = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-gpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -104,7 +105,7 @@ run "deployed" {
 
   assert {
     condition = alltrue([for topic, each in google_pubsub_subscription.push :
-      each.name == google_pubsub_topic.topic[topic].name && each.name == "staging-${topic}"
+      each.name == google_pubsub_topic.topic[topic].name && each.name == "${var.environment}-${topic}"
     ])
     error_message = "A subscription should be named like its topic, with the environment in front: replay leads a letter back by that."
   }
@@ -144,7 +145,7 @@ run "deployed" {
     condition = alltrue([for each in google_cloudfunctions2_function.function : alltrue([
       each.service_config[0].environment_variables.GOOGLE_CLOUD_PROJECT == "my-films-4711",
       each.service_config[0].environment_variables.LONGREEL_BUCKET == google_storage_bucket.media.name,
-      each.service_config[0].environment_variables.LONGREEL_TOPIC_PREFIX == "staging-",
+      each.service_config[0].environment_variables.LONGREEL_TOPIC_PREFIX == "staging-of-anna-",
       each.service_config[0].environment_variables.LONGREEL_FIRESTORE_DATABASE == google_firestore_database.main.name,
       each.service_config[0].environment_variables.LONGREEL_JOBS_COLLECTION == "videoJobs",
     ])])
@@ -259,40 +260,6 @@ run "deployed" {
     ])
     error_message = "Our role for the Transcoder API is for its jobs."
   }
-}
-
-run "without_images_the_jobs_are_no_routes" {
-  command = plan
-
-  variables {
-    image_cpu  = ""
-    image_gpu  = ""
-    transcoder = false
-  }
-
-  assert {
-    condition = alltrue([for each in google_cloudfunctions2_function.function :
-      length([for name in keys(each.service_config[0].environment_variables) : name if endswith(name, "_JOB")]) == 0
-    ])
-    error_message = "A job that is not there should be named nowhere."
-  }
-
-  assert {
-    condition = (
-      google_cloudfunctions2_function.function["on_stitch_requested"].service_config[0].environment_variables.LONGREEL_TRANSCODER == "off"
-      && length(google_pubsub_topic_iam_member.transcoder) == 0
-    )
-    error_message = "transcoder = false should take the Transcoder API out of the routes."
-  }
-}
-
-run "everyone_is_somebody_else" {
-  command = plan
-
-  variables {
-    # The longest that it may be.
-    environment = "staging-of-anna"
-  }
 
   assert {
     condition = length(distinct([for each in local.functions : each.account])) == length(local.functions) && alltrue([
@@ -319,5 +286,44 @@ run "everyone_is_somebody_else" {
   assert {
     condition     = alltrue([for each in google_cloudfunctions2_function.function : length(each.name) <= 49])
     error_message = "The name of a Cloud Run service has at most 49 characters."
+  }
+
+  assert {
+    condition = alltrue(concat(
+      [for each in google_pubsub_topic.topic : startswith(each.name, "staging-of-anna-")],
+      [for each in google_cloudfunctions2_function.function : startswith(each.name, "longreel-staging-of-anna-")],
+      [for each in google_service_account.function : startswith(each.account_id, "lr-staging-of-anna-")],
+      [for each in [google_service_account.stitch_job, google_service_account.push, google_service_account.build] : startswith(each.account_id, "lr-staging-of-anna-")],
+      [google_storage_bucket.source.name == "my-films-4711-longreel-staging-of-anna-source"],
+      [google_pubsub_subscription.dead_letters.name == "staging-of-anna-dead_letters"],
+      [google_cloud_scheduler_job.sweep.name == "longreel-staging-of-anna-sweep"],
+      [google_project_iam_custom_role.transcodes.role_id == "longreel_staging_of_anna_transcodes"],
+    ))
+    error_message = "Staging and production should live beside each other in one project."
+  }
+}
+
+run "without_images_the_jobs_are_no_routes" {
+  command = plan
+
+  variables {
+    image_cpu  = ""
+    image_gpu  = ""
+    transcoder = false
+  }
+
+  assert {
+    condition = alltrue([for each in google_cloudfunctions2_function.function :
+      length([for name in keys(each.service_config[0].environment_variables) : name if endswith(name, "_JOB")]) == 0
+    ])
+    error_message = "A job that is not there should be named nowhere."
+  }
+
+  assert {
+    condition = (
+      google_cloudfunctions2_function.function["on_stitch_requested"].service_config[0].environment_variables.LONGREEL_TRANSCODER == "off"
+      && length(google_pubsub_topic_iam_member.transcoder) == 0
+    )
+    error_message = "transcoder = false should take the Transcoder API out of the routes."
   }
 }

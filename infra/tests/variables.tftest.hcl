@@ -1,41 +1,10 @@
-# What is refused before anything is planned, and the names of two environments beside each other.
+# What is refused before anything is planned.
 
 mock_provider "google" {}
 
 variables {
   project_id    = "my-films-4711"
   source_object = "functions-0000000000000000000000000000000000000000000000000000000000000000.zip"
-}
-
-run "the_defaults_are_enough" {
-  command = plan
-
-  assert {
-    condition     = local.prefix == "longreel-production" && local.topic_prefix == "production-"
-    error_message = "Every name should begin with the environment."
-  }
-}
-
-run "staging_has_names_of_its_own" {
-  command = plan
-
-  variables {
-    environment = "staging"
-  }
-
-  assert {
-    condition = alltrue(concat(
-      [for each in google_pubsub_topic.topic : startswith(each.name, "staging-")],
-      [for each in google_cloudfunctions2_function.function : startswith(each.name, "longreel-staging-")],
-      [for each in google_service_account.function : startswith(each.account_id, "lr-staging-")],
-      [for each in [google_service_account.stitch_job, google_service_account.push, google_service_account.build] : startswith(each.account_id, "lr-staging-")],
-      [google_storage_bucket.source.name == "my-films-4711-longreel-staging-source"],
-      [google_pubsub_subscription.dead_letters.name == "staging-dead_letters"],
-      [google_cloud_scheduler_job.sweep.name == "longreel-staging-sweep"],
-      [google_project_iam_custom_role.transcodes.role_id == "longreel_staging_transcodes"],
-    ))
-    error_message = "Staging and production should live beside each other in one project."
-  }
 }
 
 run "wrong_words_are_refused" {
