@@ -46,7 +46,13 @@ def in_words(line: dict[str, Any], noun: str) -> str:
         line: as it was written; a field that is missing is left out.
         noun: what people call a segment of its job.
     """
-    said = _decision(line, noun) if line.get("action") == "decision" else str(line.get("message", ""))
+    match line.get("action"):
+        case "decision":
+            said = _decision(line, noun)
+        case "created":
+            said = f"film: asked for → {line.get('jobStateAfter')}"
+        case _:
+            said = str(line.get("message", ""))
     return f"{_time(line)}  {plain(said)}"
 
 

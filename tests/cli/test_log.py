@@ -23,8 +23,9 @@ def test_every_decision_of_a_film_is_a_line_for_people_and_no_line_holds_a_promp
     everything = door.ok("log", job["jobId"], "--all").splitlines()
     lines = [json.loads(line) for line in door.ok("log", job["jobId"], "--json").splitlines()]
 
-    assert all(re.match(r"\d\d:\d\d:\d\d  (scene [12]|film): \w+ \+ \w+ → \w+", line) for line in said)
-    assert said[0].endswith("film: queued + JobRequested → generating: its window opens")
+    assert said[0].endswith("  film: asked for → queued")
+    assert all(re.match(r"\d\d:\d\d:\d\d  (scene [12]|film): \w+ \+ \w+ → \w+", line) for line in said[1:])
+    assert said[1].endswith("film: queued + JobRequested → generating: its window opens")
     assert said[-1].endswith("→ completed: the film is there")
     assert len([line for line in said if "+ SegmentDone → done" in line]) == 2
     assert set(said) <= set(everything)
