@@ -25,7 +25,6 @@ permanent one is recorded on the job and the event acknowledged. A text says wha
 and what the reader can do.
 """
 
-
 from __future__ import annotations
 
 from datetime import datetime
