@@ -11,10 +11,12 @@ mock_provider "google" {
 variables {
   project_id = "my-films-4711"
   # As long as it may be, because Google counts the letters of names.
-  environment   = "staging-of-anna"
-  source_object = "functions-0000000000000000000000000000000000000000000000000000000000000000.zip"
-  image_cpu     = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-cpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-  image_gpu     = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-gpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  environment = "staging-of-anna"
+  # Another than would be chosen for it, so that nobody can guess it.
+  firestore_database = "films-of-anna"
+  source_object      = "functions-0000000000000000000000000000000000000000000000000000000000000000.zip"
+  image_cpu          = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-cpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  image_gpu          = "us-east4-docker.pkg.dev/my-films-4711/images/stitch-gpu@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 }
 
 run "deployed" {
