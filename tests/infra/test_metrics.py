@@ -145,6 +145,19 @@ def test_no_metric_counts_the_lines_of_another_deployment(world: World, entries:
     assert not any(matches(name["filter"], entry) for entry in longer)
 
 
+@pytest.mark.parametrize(
+    "query", ["jsonPayload.jobMillis>=0", 'jsonPayload.action="decisions"', "jsonPayload.jobMs=true"]
+)
+def test_a_field_that_nobody_writes_finds_nothing(entries: list[Entry], query: str) -> None:
+    assert not any(matches(query, entry) for entry in entries)
+
+
+@pytest.mark.parametrize("query", ["NOT jsonPayload.jobMs>=0", 'a="1" OR b="2"', "jsonPayload.jobMs:*", "error"])
+def test_a_filter_that_nobody_can_evaluate_here_is_refused(query: str) -> None:
+    with pytest.raises(ValueError, match="only comparisons"):
+        matches(query, {})
+
+
 def test_only_one_metric_is_told_apart_by_user() -> None:
     assert [name for name, each in METRICS.items() if "userId" in each["labels"].values()] == ["spent_micro_usd"]
 
