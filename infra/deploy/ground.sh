@@ -1,5 +1,5 @@
-# What has to be there before the whole can be planned: the state's bucket, a place for images and sources, and what an
-# earlier deployment left. Sourced by deploy.sh and destroy.sh.
+# What has to be there before the whole can be planned: the state's bucket, a place for images and sources.
+# Sourced by deploy.sh.
 # shellcheck shell=bash
 
 # What images and functions are built with. It costs nothing while it is empty.
@@ -35,25 +35,4 @@ step_ground() {
     ask "Make that? It is empty and costs nothing."
     doing "make what images and sources are kept in"
     tf apply -input=false "$WORK/ground.plan" >&2
-}
-
-# Films and jobs outlive `make destroy`, and a database may have been there before: they are taken in, not made again.
-step_adopt() {
-    terraform_ready
-    local bucket database
-    bucket="$(value_of "\"\${local.bucket_prefix}-media\"")"
-    database="$(value_of local.database)"
-    doing "look whether the bucket of films gs://$bucket is there already"
-    read_state
-    if ! in_state google_storage_bucket.media && gcloud storage buckets describe "gs://$bucket" >/dev/null 2>&1; then
-        doing "take the bucket gs://$bucket in"
-        tf import -input=false "${VARIABLES[@]}" google_storage_bucket.media "$bucket" >&2
-    fi
-    doing "look whether the database $database is there already"
-    if ! in_state google_firestore_database.main &&
-        gcloud firestore databases describe "--database=$database" >/dev/null 2>&1; then
-        ask "There is a Firestore database $database; take it in? The plan that follows shows what would change."
-        doing "take the database $database in"
-        tf import -input=false "${VARIABLES[@]}" google_firestore_database.main "projects/$PROJECT/databases/$database" >&2
-    fi
 }

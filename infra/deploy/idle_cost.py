@@ -86,6 +86,7 @@ FREE = frozenset(
         "firebaserules_ruleset",
         "firestore_field",
         "firestore_index",
+        "logging_linked_dataset",
         "logging_metric",
         "logging_project_sink",
         "monitoring_dashboard",

@@ -31,13 +31,12 @@ ask() {
 
 # Called when the program ends, however it ends.
 at_the_end() {
-    local status=$?
+    local status="$1"
     if [[ $status != 0 && -n "$STEP" ]]; then
         say ""
         say "The step '$STEP' failed while it was to: $DOING"
         say "When what is said above is mended, go on with: $AGAIN FROM=$STEP"
     fi
-    return "$status"
 }
 
 # Run all steps, or those from FROM on. Each is a function step_NAME.
@@ -60,4 +59,4 @@ run_steps() {
     STEP=""
 }
 
-trap at_the_end EXIT
+trap 'at_the_end $?' EXIT

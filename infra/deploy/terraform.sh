@@ -2,6 +2,9 @@
 # shellcheck shell=bash
 
 TERRAFORM_IS_READY=""
+# Beside the other files only while the whole is planned.
+ADOPTED=infra/adopted.tf
+trap 'at_the_end $?; rm -f "$ADOPTED"' EXIT
 # A team's own settings of an environment; those that this program decides come after it and win.
 VARIABLES=()
 [[ ! -f "infra/environments/$ENVIRONMENT.tfvars" ]] || VARIABLES+=("-var-file=environments/$ENVIRONMENT.tfvars")
@@ -49,6 +52,10 @@ JSON
 value_of() {
     local said
     said="$(tf console "${VARIABLES[@]}" <<<"$1")" || return
+    if [[ "$said" == *"(known after apply)"* ]]; then
+        say "  $1 is not made yet; go on with FROM=ground."
+        return 1
+    fi
     printf '%s\n' "${said//\"/}"
 }
 

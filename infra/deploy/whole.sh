@@ -1,6 +1,27 @@
 # The whole: planned, shown with what it costs while nobody uses it, and made. Sourced by deploy.sh.
 # shellcheck shell=bash
 
+# Films and jobs outlive `make destroy`, and a database may have been there before: they are taken in, not made again.
+# As blocks of the configuration, so that the plan shows what would change of them, and so that nothing is done before it.
+adopt_what_is_there() {
+    local bucket database
+    bucket="$(value_of "\"\${local.bucket_prefix}-media\"")"
+    database="$(value_of local.database)"
+    doing "look whether films or jobs are there already"
+    read_state
+    rm -f "$ADOPTED"
+    if ! in_state google_storage_bucket.media && gcloud storage buckets describe "gs://$bucket" >/dev/null 2>&1; then
+        say "  The bucket gs://$bucket is there already and is taken in."
+        printf 'import {\n  to = google_storage_bucket.media\n  id = "%s"\n}\n' "$PROJECT/$bucket" >>"$ADOPTED"
+    fi
+    if ! in_state google_firestore_database.main &&
+        gcloud firestore databases describe "--database=$database" >/dev/null 2>&1; then
+        say "  The Firestore database $database is there already and is taken in; see in the plan what would change of it."
+        printf 'import {\n  to = google_firestore_database.main\n  id = "%s"\n}\n' \
+            "projects/$PROJECT/databases/$database" >>"$ADOPTED"
+    fi
+}
+
 step_plan() {
     terraform_ready
     local cpu gpu="" status=0
@@ -12,8 +33,10 @@ step_plan() {
     fi
     write_variables "$cpu" "$gpu"
     rm -f "$WORK/whole.plan"
+    adopt_what_is_there
     doing "plan the whole"
     tf plan -input=false -detailed-exitcode "${VARIABLES[@]}" "-out=$WORK/whole.plan" >&2 || status=$?
+    rm -f "$ADOPTED"
     case $status in
     0 | 2) ;;
     *) fail "Terraform could not plan; it says why above." ;;

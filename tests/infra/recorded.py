@@ -187,7 +187,6 @@ class Recorded:
             "apply": lambda: self._apply(Path(rest[-1])),
             "console": lambda: (0, f'"{self._values()[read]}"'),
             "output": lambda: (0, _OUTPUTS[rest[-1]]),
-            "import": lambda: self.keep("state", rest[-2]),
             "state": lambda: self.remove("state", rest[1]) if rest[0] == "rm" else (0, "\n".join(self.all("state"))),
         }
         return answers[command]()
@@ -213,7 +212,12 @@ class Recorded:
         elif any(each.startswith("-target") for each in rest):
             wanted = "ground"
         else:
-            wanted = Path(option(rest, "-var-file")).read_text()
+            given = Path(option(rest, "-var-file"))
+            wanted = given.read_text()
+            # It lies beside the other files only while the whole is planned: infra/.deploy/PROJECT/given.tfvars.json.
+            adopted = given.parents[2] / "adopted.tf"
+            blocks = re.findall(r"import \{\n(.+?)\n\}", adopted.read_text(), re.S) if adopted.exists() else []
+            self.keep("adopted", *(" ".join(each.split()) for each in blocks))
         Path(option(rest, "-out")).write_text(wanted)
         done = all(self.has("state", each) for each in GROUND) if wanted == "ground" else self.has("applied", wanted)
         return 2 if "-detailed-exitcode" in rest and not done else 0, ""

@@ -22,12 +22,12 @@ from tests.infra.recorded import Recorded
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SCRIPTS = sorted([*(ROOT / "infra").glob("*.sh"), *(ROOT / "infra" / "deploy").glob("*.sh")])
-STEPS = """tools login project apis quotas state ground adopt source images plan apply firebase smoke""".split()  # noqa: SIM905 # as deploy.sh has them
+STEPS = """tools login project apis quotas state ground source images plan apply firebase smoke""".split()  # noqa: SIM905 # as deploy.sh has them
 
 #: A call that changes something in the project.
 CHANGES = re.compile(
     r"gcloud (services enable|storage (buckets create|cp|rm)|builds submit|services api-keys (create|delete))"
-    r"|terraform \S+ (apply|import|state rm)"
+    r"|terraform \S+ (apply|state rm)"
 )
 
 
@@ -165,13 +165,13 @@ FAILURES = (
     ("ground", "terraform .* init"),
     ("ground", "terraform .* plan .*-target"),
     ("ground", "terraform .* apply"),
-    ("adopt", "terraform .* console .*prefix"),
-    ("adopt", "terraform .* console .*database"),
-    ("adopt", "terraform .* state list"),
     ("source", "terraform .* console .*source"),
     ("source", "gcloud storage cp"),
     ("images", "terraform .* console .*build"),
     ("images", "gcloud builds submit"),
+    ("plan", "terraform .* console .*prefix"),
+    ("plan", "terraform .* console .*database"),
+    ("plan", "terraform .* state list"),
     ("plan", "terraform .* plan"),
     ("plan", "terraform .* show"),
     ("firebase", "terraform .* output"),
@@ -329,7 +329,11 @@ def test_destroy_leaves_films_and_jobs_and_a_later_deployment_takes_them_in(mach
     assert "gs://my-films-4711-longreel-production-media" in left[0]
     assert left[1:] == [["(default)"], films, []]
     assert back.status == 0, back.stderr
-    assert back.changes().count("terraform -chdir=infra import") == 2
+    assert machine.world.all("adopted") == [
+        'to = google_storage_bucket.media id = "my-films-4711/my-films-4711-longreel-production-media"',
+        'to = google_firestore_database.main id = "projects/my-films-4711/databases/(default)"',
+    ]
+    assert not (machine.root / "infra" / "adopted.tf").exists()
 
 
 def test_destroy_deletes_films_and_jobs_only_when_it_is_told_to(machine: Machine) -> None:

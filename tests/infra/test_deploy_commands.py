@@ -97,16 +97,7 @@ def test_terraform_knows_every_command_and_flag(calls: list[list[str]]) -> None:
 
     used = {(command, each.partition("=")[0]) for command, *rest in asked for each in rest if each.startswith("-")}
 
-    assert {command for command, _ in used} == {
-        "version",
-        "init",
-        "plan",
-        "show",
-        "apply",
-        "console",
-        "output",
-        "import",
-    }
+    assert {command for command, _ in used} == {"version", "init", "plan", "show", "apply", "console", "output"}
     assert {(command, flag) for command, flag in used if flag not in flags_of(command) | shared} == set()
 
 
