@@ -28,7 +28,7 @@ locals {
 
   # Each file of views/ is a view. Those that others are made of come first.
   analytics_views = {
-    decisions             = "Each decision that changed something"
+    decisions             = "Each job's creation, and each decision that changed something"
     jobs                  = "Each job"
     cost_per_user_and_day = "What each user's jobs of a day cost"
     latencies             = "How long jobs, generations and stitches took: percentiles"
@@ -67,7 +67,7 @@ resource "google_logging_project_sink" "lines" {
   destination = "logging.googleapis.com/${google_logging_project_bucket_config.lines[each.key].id}"
   # By name, because `staging` and `staging-2` begin alike.
   filter = join(" ", [
-    "resource.type=\"cloud_run_revision\" AND jsonPayload.action=\"decision\" AND resource.labels.service_name=(",
+    "resource.type=\"cloud_run_revision\" AND jsonPayload.action=(\"created\" OR \"decision\") AND resource.labels.service_name=(",
     join(" OR ", [for function in google_cloudfunctions2_function.function : "\"${function.name}\""]),
     ")",
   ])

@@ -35,7 +35,7 @@ def test_the_sink_takes_the_decisions_of_its_own_environments_functions_and_no_o
         line_filter = made.one("google_logging_project_sink", "lines")["filter"]
         names = set(re.findall(r'"(longreel-[^"]+)"', line_filter))
         assert names == {values["name"] for values in functions_of(made).values()}
-        assert 'jsonPayload.action="decision"' in line_filter
+        assert 'jsonPayload.action=("created" OR "decision")' in line_filter
         taken.append(names)
 
     assert not set.intersection(*taken)

@@ -140,9 +140,10 @@ def three_days(world: World) -> None:
     world.run()
     world.cancel(stopped)
     world.settle(stopped)
-    # What changes nothing is a line, but no work.
+    # What changes nothing is a line, but no work. One job has not begun.
     world.pass_time(timedelta(hours=1))
     world.cancel(failed)
+    world.create_paid(5, user_id="dee")
 
 
 def test_each_view_has_the_numbers_of_the_report(kept: tuple[World, Lines]) -> None:
@@ -166,7 +167,7 @@ def test_each_view_has_the_numbers_of_the_report(kept: tuple[World, Lines]) -> N
     assert [(row["jobType"], row["failed"], row["cancelled"]) for row in report["successByType"]] == [
         ("long_form", 2, 1)
     ]
-    assert len(report["costPerUserAndDay"]) == 4
+    assert len(report["costPerUserAndDay"]) == 5
 
 
 def test_the_views_have_the_reports_columns() -> None:
