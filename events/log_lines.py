@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import TypedDict, Unpack
 
@@ -69,7 +70,7 @@ class Values(TypedDict, total=False):
 
 #: Name at the call site → the field.
 FIELDS: dict[str, LogField] = {
-    "action": LogField("action", "what the line is about: `created`, `decision`, `failed`, `dead_letter`, `stitched`, …"),
+    "action": LogField("action", "what the line is about: `created`, `decision`, `dead_letter`, `stitched`, …"),
     "event": LogField("event", "decision: what happened, such as `SegmentDone`"),
     "job_id": LogField("jobId", "the job", label=True),
     "user_id": LogField("userId", "whose job it is, as Firebase names the user", label=True),
@@ -105,24 +106,21 @@ FIELDS: dict[str, LogField] = {
 LABELS = tuple(field.name for field in FIELDS.values() if field.label)
 LABELS_FIELD = "logging.googleapis.com/labels"
 
-_SECRETS = re.compile(
-    r"""
-      # All that follows the ? of a URL: signatures, upload ids, tokens.
-      (?P<url>https?(?:://|%3A%2F%2F)[^\s"'<>?]+?)(?:\?|%3F)[^\s"'<>]*
-      # The same without its beginning, in headers and in quoted headers.
-    | (?P<key>\b(?:x-(?:goog|amz)-(?:signature|credential|security-token|iam-authorization-token)|signature|sig
-        |upload_?id|(?:access_|id_|refresh_|custom_)?token|api_?key|key|password|secret)
-        (?:=|%3D|["']?\s*:\s*["']?|["']\s*,\s*["']))(?!\s|\[hidden\])[^\s"'&,;)\]}]+
-    | (?P<header>\b(?:proxy-)?authorization["']?\s*[:=,]\s*["']?)[^"'\r\n]+
-    | (?P<scheme>\b(?:bearer|basic)\s+)[\w\-.~+/=]+
-      # Tokens that are known by their looks: JSON web tokens, Google's own, keys, long signatures.
-    | \beyJ[\w\-]{5,}(?:\.[\w\-]*)* | \bya29\.[\w\-.]+ | \bAIza[\w\-]{30,} | \b[0-9a-f]{128,}\b
-    | -----BEGIN[ ]?[A-Z ]*PRIVATE[ ]KEY-----(?:.|\n)*?(?:-----END[ ]?[A-Z ]*PRIVATE[ ]KEY-----|\Z)
-      # What pydantic quotes of a value that it could not read.
-    | (?P<given>\binput_value=)(?:.|\n)*?(?=,[ ]input_type=|\Z)
-    """,
-    re.VERBOSE | re.IGNORECASE | re.ASCII,
-)
+_SECRETS = r"""
+  # All that follows the ? of a URL: signatures, upload ids, tokens.
+  (?P<url>https?(?:://|%3A%2F%2F)[^\s"'<>?]+?)(?:\?|%3F)[^\s"'<>]*
+  # The same without its beginning, in headers and in quoted headers.
+| (?P<key>\b(?:x-(?:goog|amz)-(?:signature|credential|security-token|iam-authorization-token)|signature|sig
+    |upload_?id|(?:access_|id_|refresh_|custom_)?token|api_?key|key|password|secret)
+    (?:=|%3D|["']?\s*:\s*["']?|["']\s*,\s*["']))(?!\s|\[hidden\])[^\s"'&,;)\]}]+
+| (?P<header>\b(?:proxy-)?authorization["']?\s*[:=,]\s*["']?)[^"'\r\n]+
+| (?P<scheme>\b(?:bearer|basic)\s+)[\w\-.~+/=]+
+  # Tokens that are known by their looks: JSON web tokens, Google's own, keys, long signatures.
+| \beyJ[\w\-]{5,}(?:\.[\w\-]*)* | \bya29\.[\w\-.]+ | \bAIza[\w\-]{30,} | \b[0-9a-f]{128,}\b
+| -----BEGIN[ ]?[A-Z ]*PRIVATE[ ]KEY-----(?:.|\n)*?(?:-----END[ ]?[A-Z ]*PRIVATE[ ]KEY-----|\Z)
+  # What pydantic quotes of a value that it could not read.
+| (?P<given>\binput_value=)(?:.|\n)*?(?=,[ ]input_type=|\Z)
+"""
 #: Each of the above has one of these, or is so long: the search itself would be most of what a line costs.
 _HINTS = (
     "http", "sig", "x-goog", "x-amz", "upload", "token", "key", "password", "secret", "authoriz", "bearer", "basic",
@@ -140,7 +138,13 @@ def redacted(text: str) -> str:
     """Give a text without what must never be logged: signed URLs, upload URLs, tokens, keys, quoted input."""
     lower = text.lower()
     is_suspect = len(text) >= _LONG_SIGNATURE or any(hint in lower for hint in _HINTS)
-    return _SECRETS.sub(_hidden, text) if is_suspect else text
+    return _secrets().sub(_hidden, text) if is_suspect else text
+
+
+@cache
+def _secrets() -> re.Pattern[str]:
+    # Compiled when a text is first suspect: it takes as long as a small library's import.
+    return re.compile(_SECRETS, re.VERBOSE | re.IGNORECASE | re.ASCII)
 
 
 def _hidden(found: re.Match[str]) -> str:
