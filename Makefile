@@ -25,8 +25,8 @@ shake: .venv/dev  ## the property tests, with many more examples
 # A fault that `make sim` finds is repeated by the command that it prints.
 SEED ?= 0
 COUNT ?= 10000
-sim: .venv/dev  ## many simulated histories under faults; SEED=, COUNT=, OPTIONS=, PREFIX=
-	@$(BIN)/python -m tests.simulation --seed $(SEED) --count $(COUNT) --options "$(OPTIONS)" $(if $(PREFIX),--prefix $(PREFIX))
+sim: .venv/dev  ## many simulated histories under faults; SEED=, COUNT=, OPTIONS=, PREFIX=, AIM=
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --count $(COUNT) --options "$(OPTIONS)" --aim "$(AIM)" $(if $(PREFIX),--prefix $(PREFIX))
 
 # Chance picks a seed for chaos where none is given; each run says which.
 KILLS ?=

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from events.plan import Loudness, StitchPlan
 from media.loudness import needs_sound_work
+from media.seam_choice import FRAMES, LOOK_US_MAX
 from media.size import encoded_bytes_max
 from media.target import choose_target
 from media.transition import fade_frames, fade_of
@@ -50,9 +51,11 @@ SOUND_PASSES, LOUDNESS_PASSES, MUSIC_PASSES = 3, 3, 2
 #: How long a group of pictures may be of which nothing is known: Veo makes 8 s in one. A fade renders what is left of
 #: the group behind it, and before a cut within one the group is decoded.
 GROUP_SECONDS = 8
-#: The most pixels that are decoded to look at a film's joins, and how many one core decodes in a second where nothing
-#: is done with most of them (`media/seam_look.py`).
-SEAM_PIXELS_MAX, LOOK_PIXELS_PER_SECOND = 1_000_000_000, 500_000_000
+#: What one core decodes in a second to look at a join, where nothing is done with most of it: pixels, and bytes, which
+#: take most of the time; each join takes as long again to compare and to listen to. The same as `media/seam_choice.py`,
+#: held together by a test; our looks at joins that must all be seen use several cores, and are sooner done.
+LOOK_PIXELS_PER_SECOND, LOOK_BYTES_PER_SECOND = 1_700_000_000, 8_000_000
+LOOK_SECONDS = 0.01
 
 #: The most frames of a picture that are encoded before they are put away (`gpu_job/chunks.py`).
 CHUNK_FRAMES_MAX = 300
@@ -132,6 +135,11 @@ def estimate(plan: StitchPlan, machine: Machine, tasks_max: int = 1) -> Estimate
     return _Model(plan, machine).estimate(tasks_max)
 
 
+def look_seconds(plan: StitchPlan, machine: Machine) -> float:
+    """Give what of that goes into looking at the joins, on one core."""
+    return _Model(plan, machine).look_seconds()
+
+
 class _Model:
     """One film on one kind of machine."""
 
@@ -197,16 +205,39 @@ class _Model:
         """Give how long it takes to make the film once all clips conform."""
         splice = film_bytes / SPLICE_BYTES_PER_SECOND
         seconds = splice + film_bytes / UPLOAD_BYTES_PER_SECOND
-        joins = len(self._clips) - 1
-        group_px = int(self._target.picture.frame_rate * GROUP_SECONDS) * self._out_px
-        seconds += min(SEAM_PIXELS_MAX, joins * group_px) / LOOK_PIXELS_PER_SECOND
+        seconds += self.look_seconds()
         # Around a chain's repeated frames a group is decoded to look at them, and again to encode the end of a clip.
-        seconds += len(self._plan.continued_clips) * (CLIP_SECONDS + 2 * group_px / LOOK_PIXELS_PER_SECOND)
+        seconds += sum(CLIP_SECONDS + 2 * self._join_seconds(number) for number in self._plan.continued_clips)
         if self._plan.has_fades:
+            joins = len(self._clips) - 1
             seconds += joins * CLIP_SECONDS + self._faded_frames * self._frame_seconds(self._out_px)
         if needs_sound_work(self._plan):
             seconds += splice + self._sound_passes() * self._film_seconds() / SOUND_SPEED
         return seconds
+
+    def look_seconds(self) -> float:
+        """Give how long it takes one core to look at the joins, from above: at all of them or, as it is spared in
+        `media/seam_report.py`, at few of a film of clips that were there.
+        """
+        if self._plan.has_fades:
+            return 0.0
+        seconds = sum(map(self._join_seconds, range(1, len(self._clips))))
+        if self._plan.fail_on_seams or self._plan.digital_source_type is not None:
+            return seconds
+        return min(seconds, LOOK_US_MAX / 1_000_000 + LOOK_SECONDS * (len(self._clips) - 1))
+
+    def _join_seconds(self, number: int) -> float:
+        """Give how long it takes to look at the join before a clip: at the end of the group before it."""
+        (clip, before), (_, after) = self._clips[number - 1], self._clips[number]
+        rate, is_encoded = self._target.picture.frame_rate, before.treatment is Treatment.ENCODE
+        group = min(before.frame_count, keyframe_interval(rate) if is_encoded else int(rate * GROUP_SECONDS))
+        if is_encoded:
+            size_bytes = encoded_bytes_max(self._target, group)
+        else:
+            size_bytes = clip.facts.size_bytes * group // max(1, before.frame_count)
+        # What is looked at behind the join has a key frame, which may be large, and is counted as the group before it.
+        pixels, share = (group + FRAMES) * self._out_px, 1 + Fraction(min(FRAMES, after.frame_count), max(1, group))
+        return LOOK_SECONDS + pixels / LOOK_PIXELS_PER_SECOND + float(size_bytes * share) / LOOK_BYTES_PER_SECOND
 
     def _rendered_frames(self) -> int:
         """Give how many frames lie in the windows around fades, from above."""

@@ -27,7 +27,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from events.names import segment_prefix
-from pipeline.limits import RESUMES_MAX, TRIES_MAX
+from pipeline.limits import DEATHS_MAX, RESUMES_MAX, TRIES_MAX
 from pipeline.records import Job, JobState, Segment, SegmentState
 from tests.chaos.report import Broken, Trace, counts_in_words, holds, say
 from tests.cloud import emulators
@@ -153,12 +153,14 @@ class Chaos:
         """Go on with a job that failed, as its user does; only one whose tries were all killed may."""
         why = job.error.code if job.error is not None else None
         self._trace.note(failed=job.job_id, error=job.error, stitch=job.stitch)
-        tries = job.stitch.tries
-        if why == "attempt_lost":
-            tries = max(each.tries for each in self._cloud.segments(job.job_id))
-        justified = why in {"stitch_lost", "attempt_lost"} and tries >= TRIES_MAX and job.resume_count < RESUMES_MAX
-        holds(justified, f"{job.job_id} is made, or fails because all {TRIES_MAX} of its tries were killed", job)
-        self.resumed[f"{why} {TRIES_MAX} times"] += 1
+        work, segments = job.stitch, self._cloud.segments(job.job_id)
+        used_up = {
+            "stitch_lost": work.tries >= TRIES_MAX or work.deaths >= DEATHS_MAX,
+            "attempt_lost": max(each.tries for each in segments) >= TRIES_MAX,
+        }
+        justified = why is not None and used_up.get(why, False) and job.resume_count < RESUMES_MAX
+        holds(justified, f"{job.job_id} is made, or fails because it was killed as often as it may be", job)
+        self.resumed[str(why)] += 1
         try:
             self._cloud.call("resumeJob", {"jobId": job.job_id}, uid=name)
         except (OSError, HTTPException, CallRefused) as exc:

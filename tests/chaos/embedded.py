@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.limits import TRIES_MAX
+from pipeline.limits import DEATHS_MAX
 from pipeline.records import JobState
 from tests.chaos.batch import Recipe, recipes
 from tests.chaos.home import Ledger, Snapshot
@@ -145,19 +145,19 @@ class Chaos:
             self.trace.note(ended=child.returncode, film=film.output, job=film.job_id, said=said[-300:])
             self._remember(film, self.ledger.check(), None)
             film.delivered = (child.returncode, complaint) == (0, "")
-            may_fail = not film.delivered and self._used_its_tries_up(film)
+            may_fail = not film.delivered and self._never_began(film)
             holds(film.delivered or may_fail, "a program that nobody kills succeeds", (said, complaint))
         path = self._door.folder / film.output
         holds(film.delivered <= path.exists(), "a film that is said to be there is there", film.output)
         overstayed = self.orphans.overstayed()
         holds(not overstayed, "nothing outlives a killed program", overstayed)
 
-    def _used_its_tries_up(self, film: Film) -> bool:
-        """Tell whether a job failed because all tries of its stitch were killed before they began; a resume goes on."""
+    def _never_began(self, film: Film) -> bool:
+        """Tell whether a job failed because its stitch was killed again and again before it began; a resume helps."""
         job = self.ledger.latest.job_of(film.output)
         if job is None or job.state is not JobState.FAILED or job.error is None or job.error.code != "stitch_lost":
             return False
-        return job.stitch.tries >= TRIES_MAX and self.ledger.was_unstarted(job.job_id, job.stitch.attempt)
+        return job.stitch.deaths >= DEATHS_MAX and self.ledger.was_unstarted(job.job_id, job.stitch.attempt)
 
     def _kill(self, child: subprocess.Popen[str], way: str) -> None:
         # It stands still while we look for what it started, so that nothing is overlooked.
@@ -205,8 +205,8 @@ class Chaos:
         holds(not other, f"{film.output} is what it is without a kill", other)
         job = now.jobs[film.job_id]
         self.ledger.check_stitch_attempts(job)
-        rows = (job.stitch.attempt - 1) // TRIES_MAX
-        holds(job.resume_count <= rows, f"{film.output} failed only where {TRIES_MAX} tries in a row were killed", job)
+        rows = (job.stitch.attempt - 1) // DEATHS_MAX
+        holds(job.resume_count <= rows, f"{film.output} failed only where {DEATHS_MAX} attempts were killed", job)
         played = frames(self._door.folder / film.output)
         holds(played == expected["frames"], f"{film.output} plays all its frames", played)
 
@@ -225,7 +225,7 @@ class Chaos:
                 f"  films           {len(self.films)} ({counts_in_words(kinds)}), each as without a kill",
                 f"  clips           {done} made; lost 0, made twice 0",
                 f"  stitches        {again} begun anew, each because its starter died between claim and start",
-                f"  resumed         {resumed} after {TRIES_MAX} such deaths in a row",
+                f"  resumed         {resumed} after {DEATHS_MAX} such deaths",
                 f"  left behind     {self.orphans.count} processes watched, 0 outlived their program",
                 f"  on the disk     {objects} objects, all whole; integrity_check ok; 0 dead letters",
                 f"  messages left   {now.messages}",

@@ -17,14 +17,17 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from pipeline.job import TABLE as JOB_TABLE
-from pipeline.segment import TABLE as SEGMENT_TABLE
+from tests.simulation.cells import UNREACHABLE, all_cells, impossible, missing
 from tests.simulation.faults import parse_options
 from tests.simulation.history import cells_entered
 from tests.simulation.shrink import Case, report, shrink
 
 #: Histories that a process plays before it reports.
 BATCH = 250
+#: Of so many histories it is to be expected that they enter every cell that can be, the rarest when they aim at it.
+MANY = 2000
+#: Most histories that aim at one cell.
+AIMED_MAX = 3000
 
 
 @dataclass
@@ -36,8 +39,8 @@ class Tally:
     states: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)
     cells: Counter[str] = field(default_factory=Counter)
-    #: Seeds that broke a promise, and which.
-    broken: list[tuple[int, str]] = field(default_factory=list)
+    #: Seeds that broke a promise, what they aimed at, and which.
+    broken: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         """Take in what others met."""
@@ -49,26 +52,30 @@ class Tally:
         self.broken += other.broken
 
 
-def play_batch(seeds: range, options: Mapping[str, float]) -> Tally:
+def play_batch(seeds: range, options: Mapping[str, float], aim: str | None = None) -> Tally:
     """Play histories of consecutive seeds."""
     logging.disable(logging.CRITICAL)
     tally = Tally()
     with cells_entered(tally.cells):
         for seed in seeds:
-            outcome = Case(seed, options).play()
+            outcome = Case(seed, options, aim=aim).play()
             tally.count += 1
             tally.steps += outcome.world.steps
             tally.states += outcome.states
             tally.fired += outcome.world.chance.fired
             if outcome.violation is not None:
-                tally.broken.append((seed, outcome.violation.checker))
+                tally.broken.append((seed, aim or "", outcome.violation.checker))
     return tally
 
 
-def all_cells() -> set[str]:
-    """Give the name of every cell of both tables."""
-    segment = {f"segment {state} {event.__name__}" for state, event in SEGMENT_TABLE}
-    return segment | {f"job {state} {event.__name__}" for state, event in JOB_TABLE}
+def aim_at(cell: str, options: Mapping[str, float]) -> Tally:
+    """Play histories that aim at a cell until one enters it."""
+    tally = Tally()
+    for seed in range(AIMED_MAX):
+        tally.add(play_batch(range(seed, seed + 1), options, cell))
+        if tally.cells[cell] or tally.broken:
+            break
+    return tally
 
 
 def main() -> int:
@@ -78,19 +85,18 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--options", default="")
     parser.add_argument("--prefix", type=int, help="no fault after so many questions")
+    parser.add_argument("--aim", default="", help="stand still until this cell can be entered")
     asked = parser.parse_args()
     options = parse_options(asked.options)
     if asked.count == 1:
-        return play_one(Case(asked.seed, options, asked.prefix))
+        return play_one(Case(asked.seed, options, asked.prefix, asked.aim or None))
     began = time.monotonic()
     tally = play_all(range(asked.seed, asked.seed + asked.count), options)
     tell(tally, time.monotonic() - began)
+    failed = tell_cells(tally, options, aims=asked.count >= MANY and not asked.options and not tally.broken)
     if tally.broken:
-        seed, checker = min(tally.broken)
-        print(f"\n{len(tally.broken)} histories broke a promise: {Counter(name for _, name in tally.broken)}")
-        print(f"The first, seed {seed} ({checker}), made as short as it goes:\n")
-        print(report(*shrink(Case(seed, options))))
-    return int(bool(tally.broken))
+        tell_broken(tally, options)
+    return int(failed or bool(tally.broken))
 
 
 def play_all(seeds: range, options: Mapping[str, float]) -> Tally:
@@ -119,10 +125,29 @@ def tell(tally: Tally, seconds: float) -> None:
     """Print what all histories met."""
     print(f"{tally.count} histories, {tally.steps} steps, {seconds:.0f} s: {dict(sorted(tally.states.items()))}")
     print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(tally.fired.items())))
-    never = sorted(all_cells() - set(tally.cells))
-    print(
-        f"cells: {len(all_cells()) - len(never)} of {len(all_cells())} were entered; never: {', '.join(never) or '-'}"
-    )
+
+
+def tell_cells(tally: Tally, options: Mapping[str, float], *, aims: bool) -> bool:
+    """Print which cells were entered, after a shot at those that chance left out; True where something is wrong."""
+    by_chance, left_out = len(tally.cells), missing(tally.cells)
+    print(f"cells: {by_chance} of {len(all_cells())} were entered; {len(UNREACHABLE)} cannot be, cells.py says why")
+    if aims:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for cell, part in zip(left_out, pool.map(aim_at, left_out, [options] * len(left_out)), strict=True):
+                print(f"  {cell}: {part.cells[cell] and 'entered'} by {part.count} histories that aim at it")
+                tally.add(part)
+    never, wrong = missing(tally.cells), impossible(tally.cells)
+    print(f"never: {', '.join(never) or '-'}; entered though they cannot be: {', '.join(wrong) or '-'}")
+    return bool(wrong or (aims and never))
+
+
+def tell_broken(tally: Tally, options: Mapping[str, float]) -> None:
+    """Print how often which promise was broken, and the first history that did."""
+    logging.disable(logging.CRITICAL)
+    seed, aim, checker = min(tally.broken)
+    print(f"\n{len(tally.broken)} histories broke a promise: {Counter(name for *_, name in tally.broken)}")
+    print(f"The first, seed {seed} ({checker}), made as short as it goes:\n")
+    print(report(*shrink(Case(seed, options, aim=aim or None))))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from events.plan import StitchPlan
 from pipeline import limits
 from pipeline.commands import Outgoing
 from pipeline.records import Job, JobState, Segment, SegmentState, StitchWork
+from pipeline.retry import LOST
 from pipeline.work_ports import RenderOrder, Running
 from tests.simulation.fakes import PRICE_MICRO_USD, STITCH_MICRO_USD, Fate, Purchase
 from tests.simulation.ports import Change, Violation
@@ -127,6 +128,8 @@ class Checkers:
             yield from _job_faults(change, before, job)
         yield from self._count_faults(job)
         yield from self._lock_faults(job)
+        if job.stitch.attempt and job.ended_count < job.segment_count:
+            yield "a film is begun when every segment has ended", f"{job.job_id}, {job.ended_count} have"
         if job.active and job.wake_at is None:
             yield "every active state has a deadline", f"{job.job_id} is {job.state} and is never looked at"
         if job.state is JobState.COMPLETED and (before is None or before.state is not JobState.COMPLETED):
@@ -239,5 +242,10 @@ def _job_faults(change: Change, before: Job, after: Job) -> Iterator[tuple[str, 
         yield "progress never falls", f"{after.job_id}: {before.progress} to {after.progress} by {change.event}"
     if before.film is not None and after.film != before.film:
         yield "one stitch takes effect", f"{after.job_id} has another film by {change.event}"
-    if after.stitch.attempt < before.stitch.attempt or after.stitch.tries > limits.TRIES_MAX:
-        yield "tries are limited", f"stitch attempt {after.stitch.attempt}, try {after.stitch.tries}"
+    was, work = before.stitch, after.stitch
+    if work.attempt < was.attempt or work.tries > limits.TRIES_MAX or work.deaths > limits.DEATHS_MAX:
+        yield "tries are limited", f"stitch attempt {work.attempt}, try {work.tries}, {work.deaths} deaths"
+    is_over = change.event == "StitchFailed" and before.active and change.segment is None
+    is_lost = is_over and after.stitch_error is not None and after.stitch_error.code == LOST
+    if is_lost and was.operation is None and (work.tries, work.deaths) != (was.tries - 1, was.deaths + 1):
+        yield "a death before the start is no try", f"attempt {was.attempt}: try {was.tries}, then {work.tries}"

@@ -28,6 +28,7 @@ USUAL: Mapping[str, float] = {
     "crash_between_submit_and_record": 0.06,
     "crash_around_stitch_start": 0.05,
     "interleaved": 0.08,
+    "stands_still_longer": 0.5,
     # the store and the bus
     "contention": 0.06,
     "store_down": 0.03,
@@ -39,6 +40,7 @@ USUAL: Mapping[str, float] = {
     "finalize_missing": 0.1,
     # clocks
     "clock_jumps": 0.02,
+    "clock_jumps_a_day": 0.003,
     "sweep_late": 0.1,
     "two_sweeps": 0.1,
     # the generator
@@ -76,6 +78,17 @@ USUAL: Mapping[str, float] = {
 }
 
 
+#: What a history meets more often that aims at a cell: what must come together before chance gets there by itself.
+AIMED: Mapping[str, float] = {
+    "clock_jumps_a_day": 0.03,
+    "user_cancels": 0.02,
+    "user_resumes": 0.1,
+    "somebody_interferes": 0.3,
+    "prompt_refused": 0.1,
+    "filtered": 0.1,
+}
+
+
 class UnknownFault(ValueError):
     """Somebody wrote a name that no fault has."""
 
@@ -108,6 +121,8 @@ class Chance:
         prefix: only so many questions are answered by chance, all later ones by no; None for all.
         script: the numbers of the questions that are answered by yes; None for chance.
         swarm: each history makes some faults likelier and leaves others out.
+        aim: the name of a cell ("segment skipped SegmentClosed"): whoever brings its event stands still until
+            that state is there; None for chance alone.
     """
 
     seed: int
@@ -115,6 +130,7 @@ class Chance:
     prefix: int | None = None
     script: frozenset[int] | None = None
     swarm: bool = True
+    aim: str | None = None
     #: The name of each question that was asked, in order.
     asked: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
@@ -128,6 +144,8 @@ class Chance:
         if self.swarm and self.script is None:
             for name in self._odds:
                 self._odds[name] *= self._random.choice((0.0, 0.0, 0.3, 1.0, 3.0))
+        if self.aim is not None:
+            self._odds |= {name: max(odds, self._odds[name]) for name, odds in AIMED.items()}
 
     def happens(self, name: str) -> bool:
         """Tell whether a fault happens now."""

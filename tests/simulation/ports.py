@@ -54,6 +54,10 @@ class Surroundings(Protocol):
         """Pass a line at which the process may die, or another one may come in between."""
         ...
 
+    def hold(self, event: str, job_id: str, segment_index: int | None) -> None:
+        """Stand still before a change, or rather not."""
+        ...
+
     def committed(self, change: Change) -> None:
         """Hear what was written."""
         ...
@@ -114,6 +118,7 @@ class SimulatedJobStore(ReadsThrough):
         """Change a job."""
         is_alone = self._pending is None
         if is_alone:
+            self.world.hold(_event_of(decide), job_id, segment_index)
             self._enter(f"change {job_id}")
             if self.world.chance.happens("contention"):
                 self._decide_in_vain(job_id, segment_index, decide)

@@ -17,10 +17,12 @@ class Case:
     options: Mapping[str, float]
     #: Only so many questions are answered by chance.
     prefix: int | None = None
+    #: The cell that it aims at.
+    aim: str | None = None
 
     def play(self) -> Outcome:
         """Play it."""
-        return play(Chance(self.seed, self.options, self.prefix))
+        return play(Chance(self.seed, self.options, self.prefix, aim=self.aim))
 
     @property
     def command(self) -> str:
@@ -30,6 +32,8 @@ class Case:
             words.append(f"OPTIONS={options}")
         if self.prefix is not None:
             words.append(f"PREFIX={self.prefix}")
+        if self.aim is not None:
+            words.append(f"AIM='{self.aim}'")
         return " ".join(words)
 
 

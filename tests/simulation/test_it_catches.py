@@ -114,6 +114,10 @@ def claims_a_stitch_that_is_claimed(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(JOBS, (J.STITCHING, facts.StitchRequested), Move(careless, (J.STITCHING,)))
 
 
+def takes_a_death_for_a_try(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(stitching, "LOST", "another word")
+
+
 def resumes_without_the_lock(patch: pytest.MonkeyPatch) -> None:
     def careless(*asked: Any) -> Outcome:
         return replace(job._resume(*asked), takes_lock=False)
@@ -159,6 +163,7 @@ PLANTS: dict[Plant, set[str]] = {
     takes_a_clip_again: {"a done segment stays done", "money spent is money accounted"},
     forgets_a_deadline: {"every active state has a deadline"},
     claims_a_stitch_that_is_claimed: {"one stitch at a time"},
+    takes_a_death_for_a_try: {"a death before the start is no try"},
     resumes_without_the_lock: {"one job of a kind is active in a project"},
     lets_progress_fall: {"progress never falls"},
     takes_a_film_of_other_clips: {"a completed film holds every clip once, in order"},

@@ -73,6 +73,7 @@ SHAPES = {
     "the generator forgets what it does": Named(TWO, ("operation_forgotten",), done=2),
     "the generator never comes to an end": Named(TWO, ("generation_never_ends",), ("failed",), done=0),
     "every stitch is killed": Named(TWO, ("stitch_killed",), ("failed",), done=2),
+    "whoever is to begin the stitch always dies": Named(TWO, ("crash_around_stitch_start",), ("failed",), done=2),
     "every film comes twice": Named(TWO, ("stitch_answers_twice",), done=2),
     "it is cancelled while it is generating": Named(TWO, (), ("cancelled",), when(JobState.GENERATING, cancel)),
     "it is cancelled while it is stitching": Named(TWO, (), ("cancelled",), when(JobState.STITCHING, cancel), done=2),

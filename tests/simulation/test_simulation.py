@@ -9,14 +9,17 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulation.__main__ import aim_at
+from tests.simulation.cells import UNREACHABLE, all_cells, impossible, missing
 from tests.simulation.faults import USUAL, Chance, UnknownFault, parse_options, written_options
-from tests.simulation.history import Shape, play
+from tests.simulation.history import Shape, cells_entered, play
 from tests.simulation.shrink import Case, report, shrink
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,10 +29,14 @@ FIXED = range(0, 100, BATCH)
 
 
 def keep_every_promise(seeds: range) -> None:
+    entered: Counter[str] = Counter()
     for seed in seeds:
         case = Case(seed, USUAL)
-        if case.play().violation is not None:
+        with cells_entered(entered):
+            outcome = case.play()
+        if outcome.violation is not None:
             pytest.fail(report(*shrink(case)), pytrace=False)
+    assert impossible(entered) == [], f"seeds {seeds}: tests/simulation/cells.py says that these cannot be entered"
 
 
 @pytest.mark.parametrize("first", FIXED)
@@ -40,6 +47,28 @@ def test_no_history_breaks_a_promise(first: int) -> None:
 def test_no_history_that_nobody_has_seen_before_breaks_a_promise() -> None:
     first = random.SystemRandom().randrange(10**6, 10**9)
     keep_every_promise(range(first, first + BATCH))
+
+
+def test_a_cell_that_none_can_enter_is_one_that_there_is_and_has_a_reason() -> None:
+    assert UNREACHABLE.keys() <= all_cells()
+    assert all(len(why.split()) > 8 for why in UNREACHABLE.values())
+
+
+def test_a_cell_that_is_not_entered_is_missing_and_one_that_cannot_be_is_wrong() -> None:
+    possible = all_cells() - UNREACHABLE.keys()
+    rare = "segment skipped SegmentClosed"
+
+    assert (missing(possible), impossible(possible)) == ([], [])
+    assert missing(possible - {rare}) == [rare]
+    assert impossible({*possible, "job queued StitchDone"}) == ["job queued StitchDone"]
+
+
+@pytest.mark.parametrize("cell", ["segment done SegmentReopened", "job completed SegmentsClosed"])
+def test_a_history_that_aims_at_a_cell_enters_what_chance_hardly_ever_does_and_keeps_every_promise(cell: str) -> None:
+    tally = aim_at(cell, USUAL)
+
+    assert tally.cells[cell], f"{tally.count} histories aimed at it"
+    assert tally.broken == []
 
 
 def test_without_faults_every_film_is_made_at_once() -> None:

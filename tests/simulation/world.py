@@ -43,6 +43,8 @@ from tests.simulation.trace import Trace
 
 BUCKET = "longreel"
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+#: What others may do while a handler stands still.
+STILL_STEPS_MAX, HELD_STEPS_MAX = 12, 60
 #: How deep handlers may come in between each other.
 DEPTH_MAX = 2
 BROKEN = b"\x89PNG\r\n\x1a\n not a video"
@@ -172,16 +174,44 @@ class World:
             return  # A transaction stands or falls as a whole; its end is a line of its own.
         if self._depth and self._depth + self._below < DEPTH_MAX and self.chance.happens("interleaved"):
             self.trace.note(self.at, f"{text}: another one comes in between")
-            self._depth += 1
-            try:
-                self.between()
-                # A process may stand still for as long as it likes, but not while it talks to generator or stitcher.
-                self.step(may_wait=fault not in ("crash_before_submit", "crash_around_stitch_start"))
-            finally:
-                self._depth -= 1
+            self._stand_still(may_wait=fault not in ("crash_before_submit", "crash_around_stitch_start"))
         if self._depth and fault != "interleaved" and self.chance.happens(fault):
             self.trace.note(self.at, f"crash {text}")
             raise Crash(text)
+
+    def hold(self, event: str, job_id: str, segment_index: int | None) -> None:
+        """Stand still before a change that the history aims at, until the state is there that it needs."""
+        chance, documents = self.chance, self.documents
+        if chance.aim is None or chance.healed or not self._depth or self._depth + self._below >= DEPTH_MAX:
+            return
+        kind, state, aimed_at = chance.aim.split()
+        if (kind, aimed_at) != ("job" if segment_index is None else "segment", event):
+            return
+        self.trace.note(self.at, f"{event} stands still until the {kind} is {state}")
+        self._depth += 1
+        try:
+            for _ in range(HELD_STEPS_MAX):
+                job = documents.jobs[job_id]
+                of = job if segment_index is None else documents.segments[job_id, segment_index]
+                if of.state == state:
+                    break
+                self.between()
+                if not self.step():
+                    break
+        finally:
+            self._depth -= 1
+
+    def _stand_still(self, *, may_wait: bool) -> None:
+        """Let others go on: for as long as it likes, but not while a process talks to generator or stitcher."""
+        self._depth += 1
+        try:
+            for _ in range(STILL_STEPS_MAX):
+                self.between()
+                self.step(may_wait=may_wait)
+                if not self.chance.happens("stands_still_longer"):
+                    break
+        finally:
+            self._depth -= 1
 
     def committed(self, change: Change) -> None:
         """Hear what was written: it is told, then checked."""
@@ -258,6 +288,9 @@ class World:
             jump = self.chance.wait(1, 900)
             self.trace.note(self.at, f"the clock jumps by {jump.total_seconds():.0f} s")
             self.at += jump
+        if self.chance.happens("clock_jumps_a_day"):
+            self.trace.note(self.at, "the clock jumps by a day")
+            self.at += timedelta(days=1)
         return True
 
     def _take(self, due: list[Waiting]) -> None:
