@@ -14,7 +14,7 @@ from media.movie import Movie
 
 #: Frames that are looked at on each side.
 FRAMES = 6
-#: What one film's pictures may cost where they may be spared: less than half of what the splice takes.
+#: What one film's pictures may cost where they may be spared: less than what splicing thirty clips takes.
 LOOK_US_MAX = 250_000
 #: The most joins that are listened to where some may be spared; each takes a core 2 ms.
 LISTENED_MAX = 200
