@@ -42,7 +42,7 @@ resource "google_firebaserules_release" "firestore" {
   count = var.release_firestore_rules ? 1 : 0
 
   name         = local.firestore_release
-  ruleset_name = google_firebaserules_ruleset.firestore[0].name
+  ruleset_name = "projects/${var.project_id}/rulesets/${google_firebaserules_ruleset.firestore[0].name}"
 }
 
 resource "google_firebaserules_ruleset" "storage" {
@@ -68,7 +68,7 @@ resource "google_firebaserules_ruleset" "storage" {
 # For apps that read through the Firebase SDK; `deploy.sh` makes the bucket known to Firebase.
 resource "google_firebaserules_release" "storage" {
   name         = "firebase.storage/${google_storage_bucket.media.name}"
-  ruleset_name = google_firebaserules_ruleset.storage.name
+  ruleset_name = "projects/${var.project_id}/rulesets/${google_firebaserules_ruleset.storage.name}"
 }
 
 # Storage rules read the job of an object in Firestore, which Cloud Storage for Firebase does as its own agent.
