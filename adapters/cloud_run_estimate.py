@@ -16,7 +16,7 @@ from fractions import Fraction
 from events.plan import Loudness, StitchPlan
 from media.loudness import needs_sound_work
 from media.seam_choice import FRAMES, LOOK_US_MAX
-from media.size import encoded_bytes_max
+from media.size import encoded_bytes_max, sound_bytes_max
 from media.target import choose_target
 from media.transition import fade_frames, fade_of
 from media.treatment import Treatment
@@ -171,7 +171,9 @@ class _Model:
         windows = 2 * encoded_bytes_max(self._target, self._faded_frames)
         count = sum(treated.treatment is Treatment.ENCODE for _, treated in self._clips)
         fades = len(self._clips) - 1 if self._plan.has_fades else 0
-        disk = fetched + in_hand + windows + (2 if needs_sound_work(self._plan) else 1) * (made + copied)
+        disk = fetched + in_hand + windows + made + copied
+        if needs_sound_work(self._plan):
+            disk += 3 * sound_bytes_max(self._target, sum(treated.frame_count for _, treated in self._clips))
         return Estimate(task_count, share, join, disk, count, fades, self._encoder)
 
     def _chunk_count(self) -> int:

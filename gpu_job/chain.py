@@ -29,15 +29,13 @@ from media.seam_report import SeamLook
 from media.size import encoded_bytes_max
 from media.target import can_render
 from media.treatment import Target
+from media.window_args import window_quality
 from media.write import FilmPart, write_pictures
 
 #: Ends of clips that are on the disk a second time at once, so that they can be encoded.
 _AT_A_TIME = 8
 #: How much is decoded for one join, in pixels: some thirty seconds of one core, six times what 8 s of 4K take.
 _LOOK_PIXELS_MAX = 10_000_000_000
-#: How much finer than an odd clip the end of one is encoded, in steps of x264's constant rate factor: it
-#: stands beside the clip's own frames, and is short.
-_FINER = 3
 
 #: Joins parts to a film.
 Splice = Callable[[list[FilmPart]], StitchReport]
@@ -208,7 +206,8 @@ class Chain:
         return made
 
     def _require_space(self, parts: Sequence[FilmPart], twins: Sequence[Twin]) -> None:
-        size_bytes = encoded_bytes_max(self._target, sum(twin.encoded_count for twin in twins))
+        target = replace(self._target, quality=window_quality(self._target))
+        size_bytes = encoded_bytes_max(target, sum(twin.encoded_count for twin in twins))
         for twin in twins:
             sums = parts[twin.clip].clip.movie.video.size_sums
             size_bytes += sums[twin.decoded.stop] - sums[twin.decoded.start]
@@ -239,7 +238,8 @@ class Chain:
 
 def _args(clip: ClipEncode, target: Target, frames: range, output: Path, encoder: str) -> list[str]:
     if encoder == "libx264":
-        target = replace(target, quality=replace(target.quality, crf=max(0, target.quality.crf - _FINER)))
+        # As for fades: it stands beside the clip's own frames, and is short.
+        target = replace(target, quality=window_quality(target))
     return chunk_args(clip, target, frames, output, encoder)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from events.errors import BadMedia
 from events.plan import PlannedClip, StitchPlan
-from gpu_job.chunks import chunk_frames, chunks_of
+from gpu_job.chunks import chunks_of, cut_of
 from gpu_job.inputs import Inputs
 from gpu_job.manifest import Manifest
 from gpu_job.tasks import ClipFailed, EncodeTask, digest_of
@@ -83,8 +83,11 @@ class FilmTasks:
             if treated.treatment is not Treatment.COPY
         }
         encoded = {index: work for index, work in works.items() if self._is_encoded(index)}
-        most = chunk_frames(self.target, sum(work.frame_count for work in encoded.values()))
-        self.clips = {index: self._tasks(index, work, most) for index, work in works.items()}
+        later = sum(work.frame_count for work in encoded.values())
+        self.clips = {}
+        for index, work in works.items():
+            later -= work.frame_count if index in encoded else 0
+            self.clips[index] = self._tasks(index, work, later)
 
     @property
     def tasks(self) -> list[EncodeTask]:
@@ -144,17 +147,18 @@ class FilmTasks:
         capped = replace(work, frame_count=frames_kept(int(rate * UNKNOWN_LENGTH_MAX_SECONDS), clip.keep_ms, rate))
         return replace(work, frame_count=self.count(index, capped, self.label(index)))
 
-    def _tasks(self, index: int, work: ClipEncode, most: int) -> ClipTasks:
+    def _tasks(self, index: int, work: ClipEncode, later_count: int) -> ClipTasks:
         pictures: tuple[EncodeTask, ...] = ()
         if self._is_encoded(index):
-            chunks = self._chunks(index, work, most)
+            chunks = self._chunks(index, work, later_count)
             pictures = tuple(self._chunk_task(index, work, number, frames) for number, frames in enumerate(chunks))
         sound = self._sound_task(index, work) if self.target.sound else None
         return ClipTasks(index, work.frame_count, pictures, sound)
 
-    def _chunks(self, index: int, work: ClipEncode, most: int) -> list[range]:
+    def _chunks(self, index: int, work: ClipEncode, later_count: int) -> list[range]:
         has_index = _has_index(self.plan.clips[index])
-        *chunks, last = chunks_of(work.frame_count, most, has_index=has_index)
+        cut = cut_of(self.target)
+        *chunks, last = chunks_of(work.frame_count, cut, later_count=later_count, has_index=has_index)
         if index + 1 in self.plan.continued_clips and has_index and len(last) > 1:
             # The last frame alone: where the next clip repeats it, it is left out.
             return [*chunks, last[:-1], last[-1:]]

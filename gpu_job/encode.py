@@ -15,7 +15,7 @@ from gpu_job.inputs import Inputs
 from gpu_job.manifest import Checkpoints, Manifest, checkpoint_folder
 from gpu_job.memory import require_memory
 from gpu_job.parallel import Workshop, frames_of, process_count
-from gpu_job.room import largest_px
+from gpu_job.room import are_kept_here, largest_px
 from gpu_job.tasks import ClipFailed, EncodeTask, digest_of
 from media.encoder import ClipEncode, count_args
 from media.treatment import Target
@@ -37,7 +37,7 @@ class Encoding:
         on_share: hears how much of the work is done.
 
     Raises:
-        LimitExceeded: this machine has too little memory for pictures of that size.
+        LimitExceeded, OutOfMemory: this machine has too little memory for pictures of that size.
         StitchFailed: there is no FFmpeg that can be used.
     """
 
@@ -50,7 +50,8 @@ class Encoding:
         folder: Path,
         on_share: Callable[[float, str], None],
     ) -> None:
-        require_memory(plan, target)
+        # On one machine there is no larger one.
+        require_memory(plan, target, may_grow=not are_kept_here(plan, tools.objects))
         self.target = target
         self._plan = plan
         self._inputs = inputs

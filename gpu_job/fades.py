@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -18,14 +18,16 @@ from media.clean_cuts import CleanCuts, idr_finder
 from media.clip_file import DiskClip
 from media.conform import milliseconds
 from media.fade_layout import LEAD_SAMPLES, PRIMING_SAMPLES, FadedFilm
-from media.film_tags import FilmTags, tags_of
 from media.size import encoded_bytes_max
 from media.target import frames_kept
 from media.transition import Span, Stretch, Window, fade_frames, fade_of
 from media.treatment import ClipTreatment, Target, Treatment
 from media.trim import nearest_cut
 from media.window_args import WindowEncode, window_args, window_quality
-from media.write import FilmPart, Progress, splice_parts, write_excerpt
+from media.write import FilmPart, write_excerpt
+
+#: Makes a film: its parts, and at which seconds its chapters' parts begin.
+JoinParts = Callable[[Sequence[FilmPart], Sequence[Fraction]], StitchReport]
 
 
 @dataclass(frozen=True)
@@ -154,25 +156,20 @@ class FadeWork:
     def splice(
         self,
         windows: Mapping[str, DiskClip],
-        output: Path,
-        *,
-        progress: Progress | None = None,
-        tags: FilmTags | None = None,
+        join: JoinParts,
     ) -> StitchReport:
         """Join the film and read it back.
 
         Args:
             windows: what the tasks made, by their names.
-            output: where the film goes.
-            progress: told (bytes written, bytes of the film) now and then.
-            tags: what the film says of itself; its chapters' parts are the clips.
+            join: makes a film of parts; told as well when each clip begins, in seconds.
 
         Raises:
             StitchFailed: the parts do not go together, or the film read back is not what it should be.
             LimitExceeded: the disk has no room for the film.
         """
         starts = [self.film.middle_of(clip) for clip in range(len(self.clips))]
-        report = splice_parts(self.parts(windows), output, progress=progress, tags=tags, starts=starts)
+        report = join(self.parts(windows), starts)
         expected = self.film.starts[-1]
         if report.frame_count != expected:
             raise StitchFailed(f"read the film back: it has {report.frame_count} frames instead of {expected}")
@@ -202,9 +199,9 @@ class MadeFades:
         """How many frames were rendered."""
         return self.work.encoded_frame_count
 
-    def splice(self, output: Path, progress: Progress) -> StitchReport:
+    def splice(self, join: JoinParts) -> StitchReport:
         """Join the film and read it back; see `FadeWork.splice`."""
-        return self.work.splice(self.windows, output, progress=progress, tags=tags_of(self.work.plan))
+        return self.work.splice(self.windows, join)
 
 
 def fade_work(plan: StitchPlan, target: Target, clips: Sequence[DiskClip], folder: Path) -> FadeWork:

@@ -1,6 +1,7 @@
-"""The sound of the finished film: music under it, and its loudness made right. The picture is copied.
+"""The sound of the whole film: music under it, and its loudness made right. The picture is copied.
 
-First everything is measured, then the sound is made anew by what was found, then it is measured again.
+First everything is measured, then the sound is made anew by what was found, then the film is written with it, once,
+and measured again. Until then the film lies nowhere: what FFmpeg hears is a file with its sound alone.
 """
 
 from __future__ import annotations
@@ -25,11 +26,9 @@ from media.loudness import (
     bed_for,
     gain_for,
     loudness_warnings,
-    needs_sound_work,
     read_measured,
 )
 from media.music_file import music_fault
-from media.probe_av import chapter_starts
 from media.reader import FileReader
 from media.sound_args import (
     FilmInput,
@@ -40,6 +39,7 @@ from media.sound_args import (
     music_graph,
     own_graph,
 )
+from media.unwritten_film import UnwrittenFilm
 from media.write import FilmPart, splice_parts
 
 #: How often the gain is corrected where peaks are held down.
@@ -51,7 +51,7 @@ class FinishedSound:
 
     Args:
         plan: what is wished.
-        film: the finished film; it is replaced.
+        film: where the finished film goes.
         objects: have the music.
         ffmpeg: gives the FFmpeg to use; called only when there is something to do.
         stall_seconds: how long FFmpeg may make no progress.
@@ -75,25 +75,24 @@ class FinishedSound:
         self._stall_seconds = stall_seconds
         self._on_step = on_step
 
-    def finish(self, report: StitchReport) -> StitchReport:
-        """Make the sound as the plan wishes, and give the report of the film as it is then.
+    def finish(self, report: StitchReport, unwritten: UnwrittenFilm) -> StitchReport:
+        """Write the film with the sound that the plan wishes, and give the report of it as it is then.
+
+        Args:
+            report: what is known of the film with the sound that its clips have.
+            unwritten: that film.
 
         Raises:
             StitchFailed: `music_missing`, `music_unusable`; or the film read back is not what it should be.
             PipelineError: FFmpeg is missing, hangs or was killed, or the disk is full.
         """
-        if needs_sound_work(self._plan) is None:
-            return report
-        movie = ClipFile(self._film).movie
-        if movie.sound is None and self._plan.music is None:
+        if unwritten.movie.sound is None and self._plan.music is None:
+            unwritten.write(self._film)
             said = "The film has no sound that could be made as loud as others."
             return report.model_copy(update={"warnings": [*report.warnings, said]})
-        before = self._film.with_name("before-sound.mp4")
-        self._film.replace(before)
-        source = FilmInput.of(before.absolute(), movie, self._fetched_music())
+        source = FilmInput.of(self._own_sound(unwritten), unwritten.movie, self._fetched_music())
         graph = self._graph(source)
-        made, heard = self._made(source, graph, self._best_gain(source, graph))
-        before.unlink()
+        made, heard = self._made(unwritten, source, graph)
         return report.model_copy(
             update={
                 "size_bytes": made.size_bytes,
@@ -103,6 +102,13 @@ class FinishedSound:
                 "warnings": [*report.warnings, *loudness_warnings(self._plan, heard)],
             }
         )
+
+    def _own_sound(self, unwritten: UnwrittenFilm) -> Path | None:
+        if unwritten.movie.sound is None:
+            return None
+        path = self._film.with_name("own-sound.mp4").absolute()
+        unwritten.write_sound(path)
+        return path
 
     def _fetched_music(self) -> Path | None:
         uri = self._plan.music
@@ -154,14 +160,15 @@ class FinishedSound:
             gain = replace(gain, gain_db=min(GAIN_DB_MAX, gain.gain_db + missing))
         return gain
 
-    def _made(self, source: FilmInput, graph: str, gain: Gain) -> tuple[StitchReport, Measured]:
+    def _made(self, unwritten: UnwrittenFilm, source: FilmInput, graph: str) -> tuple[StitchReport, Measured]:
+        gain = self._best_gain(source, graph)
         self._on_step("Making the sound…")
         sound = self._film.with_name("sound.mp4")
         self._run(finish_args(source, graph, gain, sound.absolute()), "the film's sound")
-        with FileReader(source.path) as reader:
-            starts = chapter_starts(reader, "the film")
-        clip = AssembledClip([ClipFile(source.path)], ClipFile(sound))
-        made = splice_parts([FilmPart(clip)], self._film, tags=tags_of(self._plan), starts=starts or None)
+        if source.path is not None:
+            source.path.unlink()
+        clip = AssembledClip([unwritten], ClipFile(sound))
+        made = splice_parts([FilmPart(clip)], self._film, tags=tags_of(self._plan), starts=unwritten.starts)
         finished = replace(source, path=self._film.absolute(), has_sound=True, music=None)
         return made, self._measured(finished, own_graph(finished), "the finished film")
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from events.errors import LimitExceeded
+from events.errors import LimitExceeded, OutOfMemory
 from events.plan import StitchPlan
 from media.treatment import Target, Treatment
 
@@ -39,26 +39,34 @@ def memory_bytes(plan: StitchPlan, target: Target) -> int:
     return _OURS_BYTES + _PROGRAM_BYTES + pictures * largest_px * 3 // 2
 
 
-def require_memory(plan: StitchPlan, target: Target, available_bytes: int | None = None) -> None:
+def require_memory(
+    plan: StitchPlan, target: Target, available_bytes: int | None = None, *, may_grow: bool = False
+) -> None:
     """Refuse to begin what the kernel would end.
 
     Args:
         plan: the clips.
         target: what they become.
         available_bytes: of this machine; None for what it says.
+        may_grow: whether another try may be given a larger machine.
 
     Raises:
-        LimitExceeded: one FFmpeg alone takes more memory than there is.
+        OutOfMemory: one FFmpeg alone takes more memory than there is, and a larger machine has not been asked for yet.
+        LimitExceeded: it takes more than there is, and no other machine will be had.
     """
     needed = memory_bytes(plan, target)
     available = machine_bytes() if available_bytes is None else available_bytes
     if needed > available:
         what = "with fades " if plan.has_fades else ""
-        raise LimitExceeded(
+        text = (
             f"stitch {len(plan.clips)} clips of job {plan.job_id}: encoding pictures of this size {what}needs about "
             f"{_gibibytes(needed)} GiB of memory, this machine has {_gibibytes(available)} GiB; "
-            f"use one that has more, {'leave out the fades, ' if plan.has_fades else ''}or give smaller clips"
         )
+        if may_grow and not plan.larger:
+            # As if the kernel had ended it: whoever started us takes the larger machine for the next try.
+            raise OutOfMemory(f"{text}it is tried again on a larger one")
+        spare = "leave out the fades, " if plan.has_fades else ""
+        raise LimitExceeded(f"{text}use one that has more, {spare}or give smaller clips")
 
 
 def machine_bytes(root: Path = Path("/")) -> int:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from events.clip import ClipFacts
 from events.plan import StitchPlan
-from gpu_job.chunks import chunk_frames
+from gpu_job.chunks import cut_of
 from gpu_job.objects import Objects
 from gpu_job.parallel import process_count
 from media.loudness import needs_sound_work
@@ -40,7 +40,7 @@ def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: in
         in_hand = max(in_hand, min(all_of_them, (under_way + 1) * _window_bytes(plan, target)))
     kept = made + windows if are_kept_here(plan, objects) else 0
     film = made + copied + windows
-    return fetched + kept + film + max(in_hand, _finishing_bytes(plan, target, objects, film))
+    return fetched + kept + film + max(in_hand, _finishing_bytes(plan, target, objects))
 
 
 def are_kept_here(plan: StitchPlan, objects: Objects) -> bool:
@@ -64,9 +64,9 @@ def film_bytes(plan: StitchPlan, target: Target) -> tuple[int, int]:
 def chunk_bytes(plan: StitchPlan, target: Target) -> int:
     """Give the bytes of a chunk, from above."""
     encoded = [index for index, clip in enumerate(target.clips) if clip.treatment is Treatment.ENCODE]
-    frames = chunk_frames(target, sum(target.clips[index].frame_count for index in encoded))
+    most = cut_of(target).most
     return max(
-        (_chunk_bytes(plan.clips[i].facts, target.clips[i].frame_count, frames, target) for i in encoded), default=0
+        (_chunk_bytes(plan.clips[i].facts, target.clips[i].frame_count, most, target) for i in encoded), default=0
     )
 
 
@@ -109,10 +109,13 @@ def _chunk_bytes(facts: ClipFacts, clip_frames: int, most: int, target: Target) 
     return min(whole, 2 * whole * most // max(1, clip_frames))
 
 
-def _finishing_bytes(plan: StitchPlan, target: Target, objects: Objects, film: int) -> int:
-    """Give what is there besides the film while it gets its sound: the film as it was, the sound alone, the music."""
+def _finishing_bytes(plan: StitchPlan, target: Target, objects: Objects) -> int:
+    """Give what is there besides the film's clips while it gets its sound: the old sound alone, the new one, the music.
+
+    The film has the new sound, which may be the larger one.
+    """
     if needs_sound_work(plan) is None:
         return 0
     music = objects.size_bytes(plan.music) if plan.music and objects.copy_bytes(plan.music, 1) else None
     sound = sound_bytes_max(target, sum(clip.frame_count for clip in target.clips))
-    return film + 2 * sound + (music or 0)
+    return 3 * sound + (music or 0)

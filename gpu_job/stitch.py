@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -36,9 +37,11 @@ from gpu_job.tasks import EncodeTask
 from gpu_job.workspace import require_space, workspace
 from media.clip_file import ClipFile, DiskClip
 from media.film_tags import tags_of
+from media.loudness import needs_sound_work
 from media.seam_report import with_seams
 from media.target import choose_target
 from media.treatment import Target, Treatment
+from media.unwritten_film import UnwrittenFilm
 from media.write import FilmPart, splice_parts
 
 #: Where each part of the work stands in the whole, in percent. Encoding is nearly all of it where there is any.
@@ -123,6 +126,8 @@ class _Work:
         is_odd = any(clip.treatment is not Treatment.COPY for clip in self._target.clips)
         self.is_encoding = is_odd or plan.has_fades
         self._chain = Chain(plan, self._target, folder)
+        #: The film, until its sound is made.
+        self._unwritten: UnwrittenFilm | None = None
         #: What is done from time to time while we work.
         self.beats: list[Beat] = [self._beat]
 
@@ -178,7 +183,7 @@ class _Work:
         self._inputs.fetch(encoding.copied_indexes(), self._part(_ENCODED, _ENCODED))
         parts = parts_of(tasks, done, Shelf(self._tools.objects, self._folder))
         fades = self._fades(encoding, parts) if self._plan.has_fades else None
-        report = fades.splice(film_path(self._folder), self._on_bytes) if fades else self._chained(encoding, parts)
+        report = fades.splice(self._spliced) if fades else self._chained(encoding, parts)
         around_joins = fades.frame_count if fades else report.encoded_frame_count or 0
         is_made = bool(around_joins) or any(clip.pictures for clip in tasks.clips.values())
         count, found = encoding.resumed()
@@ -223,10 +228,14 @@ class _Work:
         clips = zip(indexes, self._plan.clips, strict=True)
         return [FilmPart(files[self._inputs.path(index)], clip.keep_ms) for index, clip in clips]
 
-    def _spliced(self, parts: list[FilmPart]) -> StitchReport:
-        """Join the parts, and make sure that the film holds every frame of every one."""
+    def _spliced(self, parts: Sequence[FilmPart], starts: Sequence[Fraction] | None = None) -> StitchReport:
+        """Join the parts, and make sure that the film holds every frame of every one; it may still need its sound."""
+        tags = tags_of(self._plan)
+        if needs_sound_work(self._plan):
+            self._unwritten = UnwrittenFilm(parts, tags=tags, starts=starts)
+            return self._unwritten.report
         # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
-        return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags_of(self._plan))
+        return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags, starts=starts)
 
     def _on_bytes(self, written: int, total: int) -> None:
         self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
@@ -244,7 +253,9 @@ class _Work:
         return report
 
     def _sounding(self, report: StitchReport) -> StitchReport:
-        """Make the sound of the whole film what the plan wishes."""
+        """Make the sound of the whole film what the plan wishes, where it wishes anything."""
+        if self._unwritten is None:
+            return report
         tools = self._tools
         sound = FinishedSound(
             self._plan,
@@ -254,7 +265,7 @@ class _Work:
             stall_seconds=tools.stall_seconds,
             on_step=lambda text: tools.reporter.progress(_SPLICED, text),
         )
-        return sound.finish(report)
+        return sound.finish(report, self._unwritten)
 
     def _require_room(self, target: Target) -> None:
         what = f"stitch {len(self._plan.clips)} clips of job {self._plan.job_id}"

@@ -117,7 +117,7 @@ class AssembledClip(_SeveralFiles):
         StitchFailed: the files do not go together.
     """
 
-    def __init__(self, pictures: Sequence[ClipFile], sound: ClipFile | None = None) -> None:
+    def __init__(self, pictures: Sequence[DiskClip], sound: DiskClip | None = None) -> None:
         files = [*pictures, *([sound] if sound else [])]
         super().__init__(files, assemble([file.movie for file in pictures], sound.movie if sound else None))
 

@@ -33,8 +33,8 @@ _LATE_SECONDS = 1
 class FilmInput:
     """The finished film, and the music that goes with it."""
 
-    #: Absolute.
-    path: Path
+    #: With its sound; absolute. None where it has no sound of its own.
+    path: Path | None
     #: Whether it has sound of its own.
     has_sound: bool
     rate_hz: int
@@ -43,7 +43,7 @@ class FilmInput:
     music: Path | None = None
 
     @classmethod
-    def of(cls, path: Path, movie: Movie, music: Path | None) -> FilmInput:
+    def of(cls, path: Path | None, movie: Movie, music: Path | None) -> FilmInput:
         """Describe a film."""
         entry = movie.sound.entry if movie.sound else None
         rate_hz, channels = _RATE_HZ, _CHANNELS
@@ -78,7 +78,9 @@ def finish_args(film: FilmInput, graph: str, gain: Gain, output: Path) -> list[s
 
 
 def _start(film: FilmInput) -> list[str]:
-    args = [*START_ARGS, *INPUT_LIMITS, "-f", "mov", "-i", file_url(film.path)]
+    args = [*START_ARGS]
+    if film.path is not None:
+        args += [*INPUT_LIMITS, "-f", "mov", "-i", file_url(film.path)]
     if film.music is not None:
         # Read over and over, and no further than the film goes.
         length = f"{float(film.duration) + _LATE_SECONDS:.3f}"
@@ -123,7 +125,7 @@ def _own(film: FilmInput) -> str:
 
 def _music(film: FilmInput) -> str:
     # Times are counted anew: they may jump where the file begins again.
-    return f"[1:a:0]{_format(film)},asetpts=N/SR/TB,{_whole_length(film)}"
+    return f"[{int(film.path is not None)}:a:0]{_format(film)},asetpts=N/SR/TB,{_whole_length(film)}"
 
 
 def _format(film: FilmInput) -> str:

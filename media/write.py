@@ -123,7 +123,7 @@ def write_film(
         raise StitchFailed(f"write {output}: that is one of the clips; choose another name")
     sources = [part.source for part in parts]
     for source in sources:
-        _refuse_without_picture(source)
+        refuse_without_picture(source)
     film = splice(sources, sound, tags=tags, starts=starts)
     with new_file(output, film.size_bytes) as (part, target):
         write_splice(film, clips, target, progress)
@@ -131,7 +131,7 @@ def write_film(
         return read_back(part, sum(source.shown.video.sample_count for source in sources), splice=film)
 
 
-def _refuse_without_picture(source: Source) -> None:
+def refuse_without_picture(source: Source) -> None:
     """Refuse what would be found when the film is read back, while it is known whose fault it is."""
     movie = source.shown
     if source.reader and not has_picture(movie, source.reader, 0):

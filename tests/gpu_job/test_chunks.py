@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.cloud_run_estimate import X264_PIXELS_PER_SECOND
 from events.plan import Fit
-from gpu_job.chunks import FRAMES_MAX, SECONDS_MAX, Share, chunk_frames, chunks_of
+from gpu_job.chunks import FRAMES_MAX, PIXELS_PER_SECOND, SECONDS_MAX, Cut, Share, chunks_of, cut_of
 from gpu_job.ffmpeg import FFmpeg
 from media.shape import STANDARD_FRAME_RATES
 from media.treatment import Colour, Picture, Quality, Target
@@ -53,37 +52,54 @@ def test_every_chunk_belongs_to_exactly_one_worker_for_all_counts_from_1_to_50()
             assert sorted(task for share in shares for task in share) == list(range(tasks))
 
 
-@given(frame_count=st.integers(1, 10**6), most=st.integers(1, 300), has_index=st.booleans())
-def test_chunks_have_every_frame_once_and_are_about_equally_long(frame_count: int, most: int, has_index: bool) -> None:
-    chunks = chunks_of(frame_count, most, has_index=has_index)
+CUTS = TARGETS.map(cut_of)
+#: What `cut_of` gives for films of 24 frames a second.
+SMALL = Cut(most=288, least=48, interval=48)
+
+
+@given(frame_count=st.integers(1, 10**5), cut=CUTS, later_count=st.integers(0, 10**5), has_index=st.booleans())
+def test_chunks_have_every_frame_once_and_none_is_too_long(
+    frame_count: int, cut: Cut, later_count: int, has_index: bool
+) -> None:
+    chunks = chunks_of(frame_count, cut, later_count=later_count, has_index=has_index)
 
     assert (chunks[0].start, chunks[-1].stop) == (0, frame_count)
     assert all(before.stop == after.start for before, after in pairwise(chunks))
-    lengths = {len(chunk) for chunk in chunks}
-    assert max(lengths) - min(lengths) <= 1
+    lengths = list(map(len, chunks))
     assert min(lengths) >= 1
-    assert len(chunks) <= 12 if not has_index else max(lengths) <= most
+    assert len(chunks) <= 12 if not has_index else max(lengths) <= cut.most
 
 
-@given(target=TARGETS, frames=st.integers(1, 10**6))
-def test_a_chunk_is_300_frames_or_30_seconds_of_a_slow_processor_at_most(target: Target, frames: int) -> None:
-    most = chunk_frames(target, frames)
+@given(target=TARGETS)
+def test_a_chunk_is_300_frames_or_30_seconds_of_a_slow_processor_at_most(target: Target) -> None:
+    cut = cut_of(target)
 
     picture, interval = target.picture, keyframe_interval(target.picture.frame_rate)
-    pixels = X264_PIXELS_PER_SECOND[target.quality.preset]
-    seconds = most * picture.width_px * picture.height_px / pixels
-    assert 1 <= most <= FRAMES_MAX
+    seconds = cut.most * picture.width_px * picture.height_px / PIXELS_PER_SECOND[target.quality.preset]
+    assert 1 <= cut.least <= cut.most <= FRAMES_MAX
     # Of the largest pictures half a key frame interval takes longer; shorter chunks would waste too many bytes.
-    assert seconds <= SECONDS_MAX or most == interval // 2
-    assert most < interval or most % interval == 0
+    assert seconds <= SECONDS_MAX or cut.most == interval // 2
+    assert cut.most < interval or cut.most % interval == 0
 
 
-def test_where_a_film_is_cut_does_not_hang_on_the_machine() -> None:
-    hd = target(1920, 1080, Fraction(24))
+def test_how_long_a_chunk_is_does_not_hang_on_the_machine() -> None:
+    assert cut_of(target(640, 360, Fraction(24))) == cut_of(target(1920, 1080, Fraction(24))) == SMALL
+    assert cut_of(target(3840, 2160, Fraction(24))) == Cut(most=96, least=48, interval=48)
 
-    assert chunk_frames(hd, 100_000) == 96
-    assert chunk_frames(target(640, 360, Fraction(24)), 100_000) == 288
-    assert chunk_frames(target(640, 360, Fraction(24)), 144) == 48
+
+def test_clips_stay_whole_but_for_the_last_ones_whose_parts_keep_all_processors_busy() -> None:
+    later = range(10 * 192, -1, -192)
+
+    counts = [len(chunks_of(192, SMALL, later_count=count)) for count in later]
+
+    assert counts == [1] * 9 + [2, 3]
+
+
+def test_a_single_long_clip_is_cut_into_chunks_that_become_shorter() -> None:
+    lengths = [len(chunk) for chunk in chunks_of(1440, SMALL)]
+
+    assert lengths == sorted(lengths, reverse=True)
+    assert (lengths[0], lengths[-1]) == (288, 48)
 
 
 GAP = "-vf setpts='PTS+gte(N,70)*1.5/TB' -fps_mode vfr"
@@ -108,11 +124,12 @@ def test_a_clip_in_chunks_shows_the_same_frames_as_one_that_is_encoded_in_one_go
     plan = bench.plan(
         make_clip(0, frames=250), make_clip(1, rate=rate, frames=150, video=video, suffix=suffix, sound=None)
     )
+    monkeypatch.setattr("gpu_job.clips.cut_of", lambda target: Cut(48, 48, 48))
     report = bench.stitch(plan)
     chunked = [code.frame for code in barcodes(bench.film)]
     pieces = [line["message"] for line in bench.lines if "chunk" in line.get("message", "")]
     bench.store.delete(plan.output_uri)
-    monkeypatch.setattr("gpu_job.clips.chunk_frames", lambda target, frames: 10_000)
+    monkeypatch.setattr("gpu_job.clips.cut_of", lambda target: Cut(10_000, 10_000, 48))
 
     whole = bench.stitch(plan)
 

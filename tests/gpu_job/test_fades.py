@@ -25,6 +25,7 @@ from media.reader import FileReader
 from media.target import choose_target
 from media.transition import Stretch, Window
 from media.video_encoders import VIDEO_ENCODERS
+from media.write import splice_parts
 from tests.gpu_job.bench import run
 from tests.gpu_job.film_reading import barcodes, decode, sound, video_packets
 
@@ -88,7 +89,8 @@ def make_film(tmp_path: Path, ffmpeg: FFmpeg) -> MakeFilm:
             assert (done.frame_count, done.complaints) == (task.frame_count, ())
             made[task.name] = ClipFile(output)
         film = tmp_path / "film.mp4"
-        return Made(film, work.splice(made, film), work, list(clips))
+        report = work.splice(made, lambda parts, starts: splice_parts(parts, film, starts=starts))
+        return Made(film, report, work, list(clips))
 
     return make
 

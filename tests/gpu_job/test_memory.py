@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gpu_job.memory
-from events.errors import LimitExceeded
+from events.errors import LimitExceeded, OutOfMemory
 from events.plan import StitchPlan, Transition
 from gpu_job.exits import NO_ROOM, exit_code_of
 from gpu_job.memory import machine_bytes, memory_bytes, require_memory
 from media.target import choose_target
+from pipeline.retry import TOO_SMALL
 from tests.gpu_job.bench import Bench
 from tests.media.test_target import a_plan, facts
 
@@ -46,6 +47,17 @@ def test_fades_of_8k_are_refused_where_they_do_not_fit_and_the_text_says_why() -
 
     assert exit_code_of(caught.value) == NO_ROOM
     require_memory(plan, choose_target(plan), 4 * GIB)
+
+
+def test_a_film_that_does_not_fit_asks_for_the_larger_machine_once() -> None:
+    plan = a_plan(facts(**UHD8), facts(**UHD8), **FADES)
+
+    with pytest.raises(OutOfMemory, match=r"this machine has 2\.0 GiB; it is tried again on a larger one") as caught:
+        require_memory(plan, choose_target(plan), 2 * GIB, may_grow=True)
+
+    assert (caught.value.retryable, caught.value.code in TOO_SMALL) == (True, True)
+    with pytest.raises(LimitExceeded):
+        require_memory(plan.model_copy(update={"larger": True}), choose_target(plan), 2 * GIB, may_grow=True)
 
 
 def test_clips_that_are_copied_take_no_memory_however_large_they_are() -> None:
