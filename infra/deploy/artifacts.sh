@@ -5,7 +5,8 @@
 step_source() {
     terraform_ready
     local source target
-    source="$(value_of google_storage_bucket.source.name)"
+    doing "find the bucket of sources (not there: FROM=ground)"
+    source="$(tf output -raw source_bucket)"
     target="gs://$source/$(basename "$FUNCTIONS_ZIP")"
     doing "look for the functions' sources, $target"
     if ! gcloud storage objects describe "$target" >/dev/null 2>&1; then
@@ -31,8 +32,9 @@ step_images() {
         return
     fi
     local account source
-    account="$(value_of google_service_account.build.email)"
-    source="$(value_of google_storage_bucket.source.name)"
+    doing "find as whom images are built (not there: FROM=ground)"
+    account="$(tf output -raw build_account)"
+    source="$(tf output -raw source_bucket)"
     doing "have Cloud Build make the images (some ten minutes, within its free minutes of a day)"
     gcloud builds submit "$IMAGES_ZIP" --config=infra/cloudbuild.yaml "--region=$REGION" \
         "--service-account=projects/$PROJECT/serviceAccounts/$account" "--gcs-source-staging-dir=gs://$source/builds" \

@@ -48,14 +48,10 @@ write_variables() {
 JSON
 }
 
-# Give what an expression is, by the configuration and the state.
+# Give what an expression of the configuration is. Of resources only outputs tell: a console does not ask the state.
 value_of() {
     local said
     said="$(tf console "${VARIABLES[@]}" <<<"$1")" || return
-    if [[ "$said" == *"(known after apply)"* ]]; then
-        say "  $1 is not made yet; go on with FROM=ground."
-        return 1
-    fi
     printf '%s\n' "${said//\"/}"
 }
 

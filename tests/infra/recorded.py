@@ -195,8 +195,6 @@ class Recorded:
         return {
             '"${local.bucket_prefix}-media"': BUCKET.removeprefix("gs://"),
             "local.database": "(default)",
-            "google_storage_bucket.source.name": "my-films-4711-longreel-production-source",
-            "google_service_account.build.email": "lr-production-build@my-films-4711.iam.gserviceaccount.com",
             "var.app_check": str(self.app_check).lower(),
             "var.veo_model": "veo-3.1-fast-generate-001",
         }
@@ -245,6 +243,8 @@ class Recorded:
 
 
 _OUTPUTS = {
+    "source_bucket": "my-films-4711-longreel-production-source",
+    "build_account": "lr-production-build@my-films-4711.iam.gserviceaccount.com",
     "bucket": BUCKET.removeprefix("gs://"),
     "smoke_account": "lr-production-smoke@my-films-4711.iam.gserviceaccount.com",
     "firestore_database": "(default)",
