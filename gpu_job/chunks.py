@@ -19,9 +19,9 @@ from media.video_encoders import keyframe_interval
 #: What a stop may cost at most: so many frames, or so many seconds of one slow processor.
 FRAMES_MAX = CHUNK_FRAMES_MAX
 SECONDS_MAX = 30
-#: Pixels that a slow processor makes in a second, by x264's preset. Measured with FFmpeg 9 on a quiet core of two:
-#: 192 noisy frames of 1920x1080 take 7.2 s by `veryfast`, 55 million a second; it is half of that here, since a vCPU is
-#: half a core.
+#: Pixels that a slow processor makes in a second, by x264's preset. With FFmpeg 9, 192 noisy frames of 1920x1080 take
+#: 7.2 s of processor time by `veryfast`, 55 million a second; it is half of that here, since a vCPU is half a core.
+#: `medium` was not measured with it: it is as much slower as in `adapters/cloud_run_estimate.py`.
 PIXELS_PER_SECOND = {"veryfast": 27_000_000, "medium": 12_000_000}
 #: A chunk is about so large a part of all that comes from its first frame on. So clips stay whole as long as there is
 #: other work, and what is done last is small: no processor waits long for another. Smaller parts would cost more than
