@@ -79,14 +79,14 @@ def every_clip_and_film_is_announced(world: World) -> Iterator[str]:
 
 
 def every_index_of_the_file_is_made_and_no_other(world: World) -> Iterator[str]:
-    for made, variables in ((world.production, PRODUCTION), (world.staging, STAGING)):
+    for made, variables in zip(world.both, (PRODUCTION, STAGING), strict=True):
         wanted, there = _wanted_indexes(variables), {_index(each.values) for each in made.all("google_firestore_index")}
         yield from (f"no index {each}" for each in wanted - there)
         yield from (f"an index {each} that the file does not have" for each in there - wanted)
 
 
 def every_field_is_indexed_as_the_file_says(world: World) -> Iterator[str]:
-    for made, variables in ((world.production, PRODUCTION), (world.staging, STAGING)):
+    for made, variables in zip(world.both, (PRODUCTION, STAGING), strict=True):
         there = {_field(each.values) for each in made.all("google_firestore_field")}
         wanted = {_wanted_field(each, variables) for each in INDEXES["fieldOverrides"]}
         yield from (f"{each} is not there" for each in wanted - there)

@@ -62,9 +62,10 @@ class World:
         return self.copy.plan(STAGING)
 
     @property
-    def both(self) -> tuple[Made, Made]:
-        """Give the two."""
-        return self.production, self.staging
+    def both(self) -> Iterator[Made]:
+        """Give the two; whoever has found enough in the first never plans the second."""
+        yield self.production
+        yield self.staging
 
 
 Law = Callable[[World], Iterator[str]]
