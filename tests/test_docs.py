@@ -12,6 +12,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
+from docs import capacity
 from docs.figures import figures
 from docs.marked import filled
 from docs.samples import PAGE, samples
@@ -72,6 +73,20 @@ def test_every_make_target_that_the_readme_names_is_there_and_ci_calls_the_same(
 
 def test_every_figure_of_the_readme_was_measured_by_the_benchmarks() -> None:
     assert filled(README, "figures", figures()) == README, "run: python -m docs.figures --write"
+
+
+def test_every_figure_of_the_page_on_deploying_is_reckoned_from_the_limits_and_the_prices() -> None:
+    page = capacity.PAGE.read_text(encoding="utf-8")
+
+    assert filled(page, "capacity", capacity.tables()) == page, "run: python -m docs.capacity --write"
+
+
+def test_the_page_on_deploying_counts_reads_and_writes_as_they_are_measured() -> None:
+    measured = (ROOT / "tests" / "cloud" / "test_firestore_cost.py").read_text(encoding="utf-8")
+
+    for name in ("WRITES", "READS"):
+        counted = [getattr(capacity, f"{name}_OF_A_{what}") for what in ("SEGMENT", "JOB")]
+        assert f"{name}_OF_A_SEGMENT, {name}_OF_A_JOB = {counted[0]}, {counted[1]}" in measured
 
 
 def test_the_page_of_messages_shows_the_samples_that_the_tests_read_and_names_every_topic() -> None:
