@@ -162,7 +162,8 @@ PLANTS: dict[Plant, set[str]] = {
     # Whichever shows first: the other clip, or the money that it brought back.
     takes_a_clip_again: {"a done segment stays done", "money spent is money accounted"},
     forgets_a_deadline: {"every active state has a deadline"},
-    claims_a_stitch_that_is_claimed: {"one stitch at a time"},
+    # Whichever shows first: the second stitch, or the try that its claim counts.
+    claims_a_stitch_that_is_claimed: {"one stitch at a time", "tries are limited"},
     takes_a_death_for_a_try: {"a death before the start is no try"},
     resumes_without_the_lock: {"one job of a kind is active in a project"},
     lets_progress_fall: {"progress never falls"},
