@@ -39,8 +39,9 @@ step_project() {
     state="$(gcloud projects describe "$PROJECT" --format='value(lifecycleState)')" ||
         fail "There is no project $PROJECT, or you may not see it; make it with: gcloud projects create $PROJECT"
     [[ "$state" == ACTIVE ]] || fail "The project $PROJECT is $state"
-    billing="$(gcloud billing projects describe "$PROJECT" --format='value(billingEnabled)')"
-    [[ "$billing" == True ]] ||
+    billing="$(gcloud billing projects describe "$PROJECT" --format='value(billingEnabled)')" ||
+        say "  Whether somebody pays for it cannot be seen from here."
+    [[ "$billing" != False ]] ||
         fail "Nobody pays for $PROJECT; run: gcloud billing projects link $PROJECT --billing-account=…"
 }
 

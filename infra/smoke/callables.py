@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 #: Longest that one answer may take; a cold function needs some seconds.
@@ -14,6 +14,9 @@ ANSWER_SECONDS = 70
 #: How often a call is made that nothing answered, and the first wait between two; each is twice the one before.
 ATTEMPTS = 5
 _FIRST_WAIT_SECONDS = 2
+#: What was just given, a right or a key, is known everywhere within minutes; how long and how often it is waited for.
+SETTLING_SECONDS = 300
+_SETTLING_LOOK_SECONDS = 10.0
 _WORTH_ANOTHER = {408, 429, 500, 502, 503, 504}
 _LOOPBACK = {"127.0.0.1", "localhost"}
 
@@ -86,6 +89,31 @@ def ask_json(doing: str, method: str, url: str, token: str | None = None, body: 
     return json.loads(ask(doing, method, url, headers, None if body is None else json.dumps(body).encode()) or b"null")
 
 
+T = TypeVar("T")
+
+
+def patiently(action: Callable[[], T], is_settling: Callable[[Refused], bool]) -> T:
+    """Do something again while its refusal may only mean that a right or a key is new.
+
+    Raises:
+        Refused: the refusal is another one, or is still the same after five minutes.
+    """
+    until = time.monotonic() + SETTLING_SECONDS
+    while True:
+        try:
+            return action()
+        except Refused as exc:
+            if not is_settling(exc) or time.monotonic() > until:
+                raise
+        time.sleep(_SETTLING_LOOK_SECONDS)
+
+
 def call(url: str, token: str, data: object) -> Any:
     """Call a Firebase callable as its SDK does; give its result."""
-    return ask_json(f"call {url.rpartition('/')[2]}", "POST", url, token, {"data": data})["result"]
+    doing = f"call {url.rpartition('/')[2]}"
+
+    def refused_at_the_door(exc: Refused) -> bool:
+        # A callable refuses in the protocol's JSON; a page of HTML is Cloud Run's, which may not know yet who may call.
+        return exc.status in {403, 404} and '"error"' not in str(exc)
+
+    return patiently(lambda: ask_json(doing, "POST", url, token, {"data": data}), refused_at_the_door)["result"]

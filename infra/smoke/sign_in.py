@@ -21,16 +21,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from infra.smoke.callables import Refused, ask_json
+from infra.smoke.callables import Refused, ask_json, patiently
 
 USER = "longreel-smoke"
 IDENTITY = "https://identitytoolkit.googleapis.com"
 CREDENTIALS = "https://iamcredentials.googleapis.com"
 #: What a custom token is for. Source: Firebase's page "Create Custom Tokens", and firebase_admin's own.
 AUDIENCE = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
-#: A right that was just given is seen within a minute or two.
-_RIGHTS_SECONDS = 180
-_LOOK_EVERY_SECONDS = 10.0
 
 
 def claims(account: str, user: str, now_seconds: int) -> dict[str, Any]:
@@ -66,28 +63,28 @@ def custom_token(account: str, access_token: str, user: str = USER, credentials:
         Refused: it is not signed.
     """
     url = f"{credentials}/v1/projects/-/serviceAccounts/{account}:signJwt"
-    until = time.monotonic() + _RIGHTS_SECONDS
-    while True:
+
+    def sign() -> str:
         body = {"payload": json.dumps(claims(account, user, int(time.time())))}
-        try:
-            signed: str = ask_json(f"sign a token as {account}", "POST", url, access_token, body)["signedJwt"]
-        except Refused as exc:
-            if exc.status != 403 or time.monotonic() > until:
-                raise
-            time.sleep(_LOOK_EVERY_SECONDS)
-        else:
-            return signed
+        signed: str = ask_json(f"sign a token as {account}", "POST", url, access_token, body)["signedJwt"]
+        return signed
+
+    return patiently(sign, lambda exc: exc.status == 403)
 
 
 def id_token(token: str, api_key: str, identity: str = IDENTITY) -> str:
-    """Exchange a custom token for an ID token.
+    """Exchange a custom token for an ID token; wait while the key is new.
 
     Raises:
         Refused: it is not taken.
     """
     url = f"{identity}/v1/accounts:signInWithCustomToken?key={api_key}"
-    told: str = ask_json("sign in", "POST", url, None, {"token": token, "returnSecureToken": True})["idToken"]
-    return told
+
+    def exchange() -> str:
+        told: str = ask_json("sign in", "POST", url, None, {"token": token, "returnSecureToken": True})["idToken"]
+        return told
+
+    return patiently(exchange, lambda exc: "API key not valid" in str(exc))
 
 
 def main() -> int:

@@ -80,7 +80,7 @@ def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Google, str]]:
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     # What would be waited for elsewhere is there at once here.
     monkeypatch.setattr(callables, "_FIRST_WAIT_SECONDS", 0)
-    monkeypatch.setattr(sign_in, "_LOOK_EVERY_SECONDS", 0)
+    monkeypatch.setattr(callables, "_SETTLING_LOOK_SECONDS", 0)
     yield google, f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
@@ -127,6 +127,26 @@ def test_a_right_that_was_just_given_is_waited_for(google: tuple[Google, str]) -
 
     assert sign_in.custom_token(ACCOUNT, "an-access-token", credentials=url) == "signed"
     assert len(asked.asked) == 3
+
+
+def test_a_key_that_was_just_made_is_waited_for(google: tuple[Google, str]) -> None:
+    asked, url = google
+    asked.first = {"signIn": [(400, {"error": {"message": "API key not valid. Please pass a valid API key."}})] * 2}
+
+    assert sign_in.id_token("signed", "a-key", identity=url) == "an-id-token"
+
+
+def test_a_callable_that_nobody_may_call_yet_is_waited_for_and_one_that_refuses_is_not(
+    google: tuple[Google, str],
+) -> None:
+    asked, url = google
+    refused = {"error": {"status": "PERMISSION_DENIED", "message": "not yours"}}
+    asked.first = {"createJob": [(403, {"page": "Your client does not have permission"}), (403, refused)]}
+
+    with pytest.raises(Refused, match="not yours"):
+        callables.call(f"{url}/createJob", "a-token", {})
+
+    assert len(asked.asked) == 2
 
 
 def test_authentication_is_initialised_once_and_one_that_is_there_is_left_alone(google: tuple[Google, str]) -> None:
