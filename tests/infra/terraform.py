@@ -59,9 +59,6 @@ class Made:
             for each in root["resources"]
             if each["mode"] == "managed"
         ]
-        self.outputs: Mapping[str, Any] = {
-            name: each.get("value") for name, each in shown["planned_values"].get("outputs", {}).items()
-        }
 
     def all(self, kind: str, name: str | None = None) -> list[Resource]:
         """Give the resources of a type, such as `google_pubsub_topic`, or only those of a name."""

@@ -6,7 +6,7 @@ The assertions of infra/tests run in `make check`; that they can fail is shown b
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from tests.infra import check
 from tests.infra.breakages import BREAKAGES, Breakage, batches, broken, never_broken, unnoticed_by_laws
 from tests.infra.laws import LAWS
 from tests.infra.terraform import TerraformFailed, deployment, missing
-from tests.infra.world import World, a_world
+from tests.infra.world import World
 
 #: Typing mistakes that only the provider's schema can tell.
 TYPOS = (
@@ -36,12 +36,6 @@ def terraform() -> None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def world(terraform: None) -> Iterator[World]:
-    with a_world() as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("law", LAWS)
