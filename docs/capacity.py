@@ -194,8 +194,8 @@ def _million() -> str:
     environments = -(-films // reached[FIRESTORE])
     times = round(Fraction(films, reached[VEO]))
     return (
-        f"A million films a day is {environments} such environments, Veo's quota at {_number(times)} times its default, "
-        f"and {_number(_new_gigabytes(films) // 1000)} TB of new objects a day.\n"
+        f"A million films a day is {environments} such environments, Veo's quota at {_number(times)} times its "
+        f"default, and {_number(_new_gigabytes(films) // 1000)} TB of new objects a day.\n"
     )
 
 

@@ -19,5 +19,9 @@ provider "google" {
   project = var.project_id
   region  = var.region
 
+  # Some APIs, that of the rules among them, take a person's own login only where it says whose quota it uses.
+  user_project_override = true
+  billing_project       = var.project_id
+
   default_labels = local.labels
 }

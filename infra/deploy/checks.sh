@@ -6,8 +6,12 @@ APIS=(
     apikeys.googleapis.com artifactregistry.googleapis.com cloudbuild.googleapis.com cloudquotas.googleapis.com
     cloudresourcemanager.googleapis.com firebase.googleapis.com firebasestorage.googleapis.com iam.googleapis.com
     iamcredentials.googleapis.com identitytoolkit.googleapis.com serviceusage.googleapis.com storage.googleapis.com
-    run.googleapis.com transcoder.googleapis.com aiplatform.googleapis.com
+    run.googleapis.com transcoder.googleapis.com aiplatform.googleapis.com pubsub.googleapis.com
 )
+
+# Services that do something for us as an account of their own, which Google makes when it is first needed or asked for.
+# Rights can be given only to an account that is there (access.tf, rules.tf).
+AGENTS=(pubsub.googleapis.com transcoder.googleapis.com aiplatform.googleapis.com firebasestorage.googleapis.com)
 
 step_tools() {
     doing "find gcloud"
@@ -56,6 +60,14 @@ step_apis() {
         doing "turn on ${missing[*]} (an API costs nothing until it is used)"
         gcloud services enable "${missing[@]}"
     fi
+}
+
+step_agents() {
+    local each
+    for each in "${AGENTS[@]}"; do
+        doing "have Google make its account of $each, if it is not there"
+        gcloud beta services identity create "--service=$each" "--project=$PROJECT" >/dev/null
+    done
 }
 
 # Give the line about one quota; a list that cannot be had is no reason to stop.

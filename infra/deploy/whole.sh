@@ -55,12 +55,25 @@ step_plan() {
     touch "$WORK/planned"
 }
 
+# A log's bucket that was deleted keeps its name for a week; Terraform can take it in again, but not call it back.
+recall_log() {
+    local name="longreel-$ENVIRONMENT-lines" state
+    doing "look for a bucket of logs that was deleted within the last week"
+    state="$(gcloud logging buckets describe "$name" "--location=$REGION" --format='value(lifecycleState)' 2>/dev/null)" ||
+        return 0
+    if [[ "$state" == DELETE_REQUESTED ]]; then
+        doing "call the bucket of logs $name back"
+        gcloud logging buckets undelete "$name" "--location=$REGION"
+    fi
+}
+
 step_apply() {
     if [[ ! -f "$WORK/whole.plan" ]]; then
         [[ -f "$WORK/planned" ]] || fail "There is no plan to carry out; go on with FROM=plan."
         return
     fi
     terraform_ready
+    recall_log
     doing "make everything: functions, topics, jobs, rules, indexes, alerts (an index takes some minutes)"
     # A plan is good once: after a failure the next one begins with what is there by then.
     mv "$WORK/whole.plan" "$WORK/applied.plan"

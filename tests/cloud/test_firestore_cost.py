@@ -24,6 +24,7 @@ from tests.media.clips import ClipSpec, make_clip
 #: Documents written and read for each segment, and at most once for a job.
 WRITES_OF_A_SEGMENT, WRITES_OF_A_JOB = 4, 10
 READS_OF_A_SEGMENT, READS_OF_A_JOB = 5, 20
+STITCH_PROGRESS_WRITES = 3
 
 
 @dataclass
@@ -95,7 +96,8 @@ def test_a_segment_takes_4_writes_and_5_reads_and_no_poll_however_many_there_are
     finish(few, 10)
     finish(many, 200)
 
-    assert many.meter.writes - few.meter.writes == WRITES_OF_A_SEGMENT * 190
+    # A stitch says how far it is, but not more often than a person looks: on a busy machine some say it once more.
+    assert 0 <= many.meter.writes - few.meter.writes - WRITES_OF_A_SEGMENT * 190 <= STITCH_PROGRESS_WRITES
     assert many.meter.reads - few.meter.reads == READS_OF_A_SEGMENT * 190
     assert few.meter.writes - WRITES_OF_A_SEGMENT * 10 <= WRITES_OF_A_JOB
     assert few.meter.reads - READS_OF_A_SEGMENT * 10 <= READS_OF_A_JOB

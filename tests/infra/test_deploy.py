@@ -22,11 +22,11 @@ from tests.infra.recorded import Recorded
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SCRIPTS = sorted([*(ROOT / "infra").glob("*.sh"), *(ROOT / "infra" / "deploy").glob("*.sh")])
-STEPS = """tools login project apis quotas state ground source images plan apply firebase smoke""".split()  # noqa: SIM905 # as deploy.sh has them
+STEPS = """tools login project apis agents quotas state ground source images plan apply firebase smoke""".split()  # noqa: SIM905 # as deploy.sh has them
 
 #: A call that changes something in the project.
 CHANGES = re.compile(
-    r"gcloud (services enable|storage (buckets create|cp|rm)|builds submit|services api-keys (create|delete))"
+    r"gcloud (services enable|logging buckets undelete|storage (buckets create|cp|rm)|builds submit|services api-keys (create|delete))"
     r"|terraform \S+ (apply|state rm)"
 )
 
@@ -157,6 +157,7 @@ FAILURES = (
     ("login", "gcloud auth list"),
     ("project", "gcloud projects describe"),
     ("apis", "gcloud services enable"),
+    ("agents", "gcloud beta services identity create .*transcoder"),
     ("state", "gcloud storage buckets create"),
     ("ground", "terraform .* init"),
     ("ground", "terraform .* plan .*-target"),
@@ -373,3 +374,16 @@ def test_a_script_fits_in_300_lines_and_stops_at_the_first_failure(path: Path) -
     if path.parent.name == "infra":
         assert "\nset -euo pipefail\n" in text
         assert os.access(path, os.X_OK)
+
+
+def test_a_deployment_within_a_week_of_a_destroy_calls_the_bucket_of_logs_back(machine: Machine) -> None:
+    machine.run()
+    machine.run("destroy", DELETE_FILMS="1")
+    machine.world.keep("deleted logs", "longreel-production-lines")
+
+    back = machine.run()
+    again = machine.run()
+
+    assert (back.status, again.status) == (0, 0), back.stderr
+    assert "gcloud logging buckets undelete" in back.changes()
+    assert "gcloud logging buckets undelete" not in again.changes()
