@@ -26,7 +26,8 @@ STEPS = """tools login project apis agents quotas state ground source images pla
 
 #: A call that changes something in the project.
 CHANGES = re.compile(
-    r"gcloud (services enable|logging buckets undelete|storage (buckets create|cp|rm)|builds submit|services api-keys (create|delete))"
+    r"gcloud (services enable|logging buckets undelete|storage (buckets create|cp|rm)|builds submit"
+    r"|services api-keys (create|delete))"
     r"|terraform \S+ (apply|state rm)"
 )
 
