@@ -57,15 +57,15 @@ USUAL: Mapping[str, float] = {
     "clip_twice": 0.05,
     # the stitcher
     "stitch_slow": 0.1,
-    "stitch_fails": 0.15,
+    "stitch_fails": 0.35,
     "stitch_impossible": 0.03,
     "stitch_hangs": 0.03,
     "stitch_killed": 0.08,
     "stitch_answers_twice": 0.2,
     "stitch_unavailable": 0.08,
     "stitch_without_room": 0.05,
-    "stitch_blames_a_clip": 0.2,
-    "stitch_is_ready_after_all": 0.4,
+    "stitch_blames_a_clip": 0.25,
+    "stitch_is_ready_after_all": 0.8,
     # users and operators
     "user_cancels": 0.006,
     "user_resumes": 0.02,
