@@ -15,7 +15,7 @@ from pathlib import Path
 from events.errors import PipelineError
 
 #: Changed whenever FFmpeg is told something else for the same film, so that no older checkpoint is taken for a new one.
-RECIPE = 3
+RECIPE = 4
 
 
 @dataclass(frozen=True, slots=True)
