@@ -31,7 +31,8 @@ _CRF_MAX = 10
 #: As in `media.encoder.START_ARGS`, for a graph of several inputs.
 _GRAPH_THREADS = ("-filter_complex_threads", "1")
 
-#: So fine a rate leaves little to gain by looking long for motion: an eighth less time for a fifth more bits, with the same likeness.
+#: So fine a rate leaves little to gain by looking long for motion: an eighth less time for a fifth more bits, and as
+#: like.
 _BRISK_PARAMS = "subme=1"
 
 #: How far x264 looks ahead in windows of large pictures, in frames.
