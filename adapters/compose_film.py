@@ -14,7 +14,7 @@ from adapters.film_report import written_report
 from events.clip import StitchReport
 from events.errors import StitchFailed
 from events.plan import StitchPlan
-from media.crc32c import combined_crc32c, crc32c
+from media.crc32c import combined_crc32c
 from media.film_tags import tags_of
 from media.mp4_index import fetch_index
 from media.reader import SpanReader
@@ -132,7 +132,9 @@ def _expected_crc32c(film: Splice, clips: Sequence[ObjectInfo]) -> int | None:
     """Calculate the checksum of the film; None where the store does not keep those of the clips."""
     if any(clip.crc32c is None for clip in clips):
         return None
-    crc = crc32c(film.header + film.extra)
+    import google_crc32c
+
+    crc: int = google_crc32c.value(film.header + film.extra)
     for clip in clips:
         crc = combined_crc32c(crc, clip.crc32c or 0, clip.size_bytes)
     return crc

@@ -21,13 +21,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
+
 from events.errors import NotFound, PipelineError, PreconditionFailed
 from events.names import JOB_ID, checkpoints_prefix, parse_uri
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.objects import Objects
 from gpu_job.tasks import EncodeTask, digest_of
-from media.crc32c import crc32c
 from pipeline.object_port import ObjectInfo, ObjectStore
 
 #: What of a plan does not change what is encoded for it.
@@ -196,7 +197,8 @@ class Checkpoints:
     def _crc32c(self, info: ObjectInfo) -> int:
         checksum = 0
         for offset in range(0, info.size_bytes, _STEP_BYTES):
-            checksum = crc32c(self._store.read(info.uri, offset, _STEP_BYTES, info.generation), checksum)
+            data = self._store.read(info.uri, offset, _STEP_BYTES, info.generation)
+            checksum = google_crc32c.extend(checksum, data)
         return checksum
 
     def _throw_away(self, task: EncodeTask) -> None:
@@ -226,5 +228,5 @@ def _file_crc32c(path: Path) -> int:
     checksum = 0
     with path.open("rb") as file:
         while data := file.read(_STEP_BYTES):
-            checksum = crc32c(data, checksum)
+            checksum = google_crc32c.extend(checksum, data)
     return checksum

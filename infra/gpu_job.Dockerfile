@@ -18,7 +18,7 @@ COPY constraints.txt ./
 # What the program imports and nothing else; constraints.txt pins each, and what it brings along. All are wheels.
 RUN python -m venv /opt/longreel \
     && /opt/longreel/bin/pip install --no-cache-dir --only-binary :all: --constraint constraints.txt \
-        av google-cloud-storage pydantic
+        av google-cloud-storage google-crc32c pydantic
 
 FROM libraries AS libraries-with-ffmpeg
 RUN /opt/longreel/bin/pip install --no-cache-dir --only-binary :all: --constraint constraints.txt imageio-ffmpeg

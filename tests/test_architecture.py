@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "urllib3": {"adapters/gcs_client.py"},
     "requests": {"adapters/google_errors.py", "adapters/gcs_client.py"},
     "cryptography": {"adapters/gcs_upload_urls.py"},
-    "google_crc32c": {"adapters/compose_"},
+    "google_crc32c": {"adapters/compose_film.py", "gpu_job/manifest.py"},
     "google.genai": {"adapters/genai_client.py", "adapters/veo.py", "adapters/omni.py"},
     "httpx": {"adapters/genai_client.py"},
     "google.cloud.video": {"adapters/transcoder.py"},

@@ -60,13 +60,17 @@ def test_the_packages_that_are_copied_are_those_that_the_program_imports() -> No
 
 def installed() -> set[str]:
     """Give the Python packages that the recipe installs by name."""
-    found = re.findall(r"--constraint constraints\.txt(?: \\\n)?\s+([a-z][a-z \-]+)$", RECIPE, re.M)
+    found = re.findall(r"--constraint constraints\.txt(?: \\\n)?\s+([a-z][a-z0-9 \-]+)$", RECIPE, re.M)
     return {name for line in found for name in line.split()}
 
 
 def test_the_libraries_that_are_installed_are_those_that_the_program_imports_and_each_is_pinned() -> None:
     brought = ("google.api_core", "google.auth", "requests", "urllib3", "pydantic_core")
-    by_name = {"google": "google-cloud-storage", "imageio_ffmpeg": "imageio-ffmpeg"}
+    by_name = {
+        "google": "google-cloud-storage",
+        "google_crc32c": "google-crc32c",
+        "imageio_ffmpeg": "imageio-ffmpeg",
+    }
     _, others = reached("gpu_job.__main__")
     named = {name for name in others if not f"{name}.".startswith(tuple(f"{each}." for each in brought))}
     libraries = {name.partition(".")[0] for name in named} - sys.stdlib_module_names
