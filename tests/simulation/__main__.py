@@ -13,8 +13,9 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.simulation.cells import UNREACHABLE, all_cells, impossible, missing
@@ -52,9 +53,20 @@ class Tally:
         self.broken += other.broken
 
 
+@contextmanager
+def without_log() -> Iterator[None]:
+    """Let what the handlers log go unheard: histories by the thousand would write most of it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@without_log()
 def play_batch(seeds: range, options: Mapping[str, float], aim: str | None = None) -> Tally:
     """Play histories of consecutive seeds."""
-    logging.disable(logging.CRITICAL)
     tally = Tally()
     with cells_entered(tally.cells):
         for seed in seeds:
@@ -109,9 +121,9 @@ def play_all(seeds: range, options: Mapping[str, float]) -> Tally:
     return tally
 
 
+@without_log()
 def play_one(case: Case) -> int:
     """Play one history and print what happened."""
-    logging.disable(logging.CRITICAL)
     outcome = case.play()
     if outcome.violation is not None:
         print(report(case, outcome))
@@ -141,9 +153,9 @@ def tell_cells(tally: Tally, options: Mapping[str, float], *, aims: bool) -> boo
     return bool(wrong or (aims and never))
 
 
+@without_log()
 def tell_broken(tally: Tally, options: Mapping[str, float]) -> None:
     """Print how often which promise was broken, and the first history that did."""
-    logging.disable(logging.CRITICAL)
     seed, aim, checker = min(tally.broken)
     print(f"\n{len(tally.broken)} histories broke a promise: {Counter(name for *_, name in tally.broken)}")
     print(f"The first, seed {seed} ({checker}), made as short as it goes:\n")
