@@ -19,7 +19,7 @@ from media.film_tags import tags_of
 from media.mp4_index import fetch_index
 from media.reader import SpanReader
 from media.splice import Layout, Splice, splice
-from media.verify import verify
+from media.verify import read_back
 from pipeline.object_port import ObjectInfo, ObjectStore
 
 
@@ -99,14 +99,14 @@ class FilmInTheMaking:
             reader.keep(0, film.header)
         else:
             fetch_index(reader)
-        return verify(
+        return read_back(
             reader,
             frame_count,
             splice=film,
             name=f"the film of {self._plan.job_id}",
             with_ffmpeg=False,
             fetch_ahead=fetch_ahead,
-        )
+        ).to_report()
 
     def _published(self, staged: ObjectInfo, report: StitchReport) -> ObjectInfo:
         """Give the film its name; its report comes first, since the film's arrival says that everything is there."""

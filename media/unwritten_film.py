@@ -22,7 +22,7 @@ from media.mp4_index import read_movie
 from media.sample_entry import SoundEntry
 from media.splice import Sound, Splice, splice
 from media.splice_layout import EXTRA, CopyRange
-from media.verify import verify
+from media.verify import read_back
 from media.write import FilmPart, Progress, new_file, refuse_without_picture, write_splice
 
 
@@ -57,7 +57,9 @@ class UnwrittenFilm:
         self.movie: Movie = read_movie(self, "the film")
         # FFmpeg reads it when it is written.
         #: What is known of the film before its sound is made.
-        self.report: StitchReport = verify(self, self._film.frame_count, splice=self._film, with_ffmpeg=False)
+        self.report: StitchReport = read_back(
+            self, self._film.frame_count, splice=self._film, with_ffmpeg=False
+        ).to_report()
 
     def read(self, offset: int, length: int) -> bytes:
         """Give `length` bytes from `offset`; fewer only at the end."""
@@ -75,7 +77,7 @@ class UnwrittenFilm:
         with new_file(output, self.size_bytes) as (part, target):
             write_splice(self._film, self._clips, target, progress)
             os.fsync(target)
-            return verify(part, self._film.frame_count, splice=self._film)
+            return read_back(part, self._film.frame_count, splice=self._film).to_report()
 
     def write_sound(self, output: Path) -> None:
         """Write the film's sound alone, as an MP4 without a picture; the film has some.

@@ -61,22 +61,6 @@ class ReadBack:
         )
 
 
-def verify(
-    film: Path | ByteReader,
-    expected_frame_count: int,
-    *,
-    splice: Splice | None = None,
-    name: str = "the film",
-    with_ffmpeg: bool = True,
-    fetch_ahead: Callable[[Sequence[tuple[int, int]]], None] | None = None,
-) -> StitchReport:
-    """Read a film back, compare it with what it should be, and report; arguments and errors as of `read_back`."""
-    found = read_back(
-        film, expected_frame_count, splice=splice, name=name, with_ffmpeg=with_ffmpeg, fetch_ahead=fetch_ahead
-    )
-    return found.to_report()
-
-
 def read_back(
     film: Path | ByteReader,
     expected_frame_count: int,

@@ -27,7 +27,7 @@ from events.plan import Compression, Engine, Loudness, Orientation, StitchPlan
 from media.mp4_index import read_movie
 from media.reader import BytesReader
 from media.trim import nearest_cut
-from media.verify import verify
+from media.verify import read_back
 from pipeline.object_port import ObjectInfo
 from pipeline.routing import Offer, Refusal
 from pipeline.work_ports import FilmReady, Gone
@@ -85,7 +85,7 @@ def test_the_film_is_its_clips_behind_a_header_and_shows_every_frame_in_order(
     film = store.film(plan)
     assert film.endswith(b"".join(clips))
     assert frames_in(film, tmp_path) == frames_of(1, 2, 3)
-    assert ready.report == verify(BytesReader(film), 3 * FRAMES).model_copy(
+    assert ready.report == read_back(BytesReader(film), 3 * FRAMES).to_report().model_copy(
         update={"sound": "smart", "joins": ready.report.joins}
     )
     assert [join.at_ms for join in ready.report.joins] == [500, 1000]
@@ -526,7 +526,7 @@ def test_two_hundred_clips_are_joined_within_the_memory_of_a_small_function(
     assert said["peakKib"] < MEMORY_MAX_KIB
     film = cloud.film(plan)
     assert film.endswith(b"".join(contents))
-    assert verify(BytesReader(film), 200 * 192).frame_count == 200 * 192
+    assert read_back(BytesReader(film), 200 * 192).frame_count == 200 * 192
     assert cloud.rubbish(plan) == []
 
 

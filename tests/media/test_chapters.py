@@ -24,7 +24,7 @@ from media.film_tags import ChapterTitle, FilmTags, creation_seconds, tags_of
 from media.mp4_index import fetch_index, read_movie
 from media.reader import BytesReader, SpanReader
 from media.splice import Layout, Sound, Source, splice
-from media.verify import verify
+from media.verify import read_back
 from media.write import splice_files
 from tests.media.clips import ClipSpec, expected_frames, read_frames
 from tests.media.conftest import ClipMaker
@@ -134,7 +134,7 @@ def faked(tags: FilmTags, count: int = 3, layout: Layout = Layout.INTERLEAVED) -
     film = splice([Source(movie, reader) for movie, reader in read], Sound.GRID, layout=layout, tags=tags)
     data = write(film, [reader for _, reader in read])
     assert len(data) == film.size_bytes
-    report = verify(BytesReader(data), 24 * count, splice=film, with_ffmpeg=False)
+    report = read_back(BytesReader(data), 24 * count, splice=film, with_ffmpeg=False)
     return report.frame_count, data
 
 

@@ -18,7 +18,7 @@ from media.reader import BytesReader
 from media.splice import Sound, Source, splice
 from media.splice_layout import EXTRA
 from media.trim import trim
-from media.verify import verify
+from media.verify import read_back
 from media.write import FilmPart, splice_parts
 from tests.media.clips import ClipSpec, Tone, beep_onset, decode_sound, read_frames, rms
 from tests.media.synthetic import FakeClip, fake_clips
@@ -200,7 +200,7 @@ def test_a_film_of_parts_holds_just_their_frames(drawn: list[tuple[FakeClip, Mov
         for clip, _, _, first, count in drawn
         for n in range(first, first + count)
     ]
-    report = verify(BytesReader(content), len(expected), splice=film, with_ffmpeg=False)
+    report = read_back(BytesReader(content), len(expected), splice=film, with_ffmpeg=False)
     assert report.duration_ms == round(Fraction(len(expected), 24) * 1000)
     assert b"".join(expected) != b""
     at = 0

@@ -24,7 +24,7 @@ from media.reader import BytesReader, FileReader
 from media.splice import Layout, Sound, Source, splice
 from media.splice_layout import EXTRA
 from media.trim import nearest_cut, trim_end
-from media.verify import verify
+from media.verify import read_back
 from media.write import splice_files
 from tests.media.clips import ClipSpec, Tone, beep_onset, decode_sound, read_frames, rms
 from tests.media.synthetic import FakeClip, fake_clips
@@ -136,7 +136,7 @@ def test_a_film_of_trimmed_clips_holds_just_what_they_keep(
     video = movie.video
     found = [content[(at := video.sample_offset(i)) : at + video.sizes[i]] for i in range(video.sample_count)]
     assert found == expected
-    report = verify(BytesReader(content), len(expected), splice=film, with_ffmpeg=False)
+    report = read_back(BytesReader(content), len(expected), splice=film, with_ffmpeg=False)
     assert report.duration_ms == round(Fraction(len(expected), 24) * 1000)
     # A stored offset that another one repeats would play the same bytes twice.
     assert len(set(array("Q", map(video.sample_offset, range(video.sample_count))))) == video.sample_count

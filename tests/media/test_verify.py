@@ -12,7 +12,7 @@ from events.clip import Join
 from events.errors import StitchFailed
 from media.reader import BytesReader
 from media.splice import Sound, Source, Splice, splice
-from media.verify import verify
+from media.verify import read_back
 from tests.media.clips import ClipSpec, read_frames
 from tests.media.conftest import ClipMaker
 from tests.media.synthetic import FakeClip
@@ -44,7 +44,7 @@ def patched(data: bytes, table: bytes, offset: int, word: int, *, which: int = 0
 def test_a_good_film_is_reported(film: tuple[Splice, bytes]) -> None:
     made, data = film
 
-    report = verify(BytesReader(data), 28, splice=made)
+    report = read_back(BytesReader(data), 28, splice=made).to_report()
 
     assert (report.frame_count, report.duration_ms, report.size_bytes) == (28, 1167, len(data))
     assert (report.sound, report.joins) == ("grid", [Join(**join._asdict()) for join in made.joins])
@@ -71,7 +71,7 @@ def test_a_film_that_is_wrong_is_refused_and_says_in_what(
     made, data = film
 
     with pytest.raises(StitchFailed, match=message) as caught:
-        verify(BytesReader(damage(data)), 28, splice=made, name="film.mp4")
+        read_back(BytesReader(damage(data)), 28, splice=made, name="film.mp4")
     assert caught.value.message.startswith("read back film.mp4: ")
 
 
@@ -79,7 +79,7 @@ def test_missing_frames_are_counted(film: tuple[Splice, bytes]) -> None:
     made, data = film
 
     with pytest.raises(StitchFailed, match="it has 28 frames instead of 29"):
-        verify(BytesReader(data), 29, splice=made)
+        read_back(BytesReader(data), 29, splice=made)
 
 
 def test_an_index_that_points_into_the_wrong_place_is_noticed(film: tuple[Splice, bytes]) -> None:
@@ -88,13 +88,13 @@ def test_an_index_that_points_into_the_wrong_place_is_noticed(film: tuple[Splice
     header = len(made.header)
 
     with pytest.raises(StitchFailed, match="there is no picture where frame 0 should be"):
-        verify(BytesReader(data[:header] + b"\xee" * (len(data) - header)), 28, splice=made)
+        read_back(BytesReader(data[:header] + b"\xee" * (len(data) - header)), 28, splice=made)
 
 
 def test_a_film_that_was_not_spliced_is_checked_as_far_as_it_goes(clip: ClipMaker) -> None:
     path = clip(ClipSpec(1))
 
-    report = verify(path, 24)
+    report = read_back(path, 24)
 
     assert report.frame_count == len(read_frames(path))
     assert report.joins == []
@@ -106,4 +106,4 @@ def test_sound_that_was_planned_elsewhere_is_noticed(film: tuple[Splice, bytes])
     moved = [replace(clip, shift=clip.shift + 1) for clip in made.sound_plan.clips]
 
     with pytest.raises(StitchFailed, match="ms apart at"):
-        verify(BytesReader(data), 28, splice=replace(made, sound_plan=replace(made.sound_plan, clips=moved)))
+        read_back(BytesReader(data), 28, splice=replace(made, sound_plan=replace(made.sound_plan, clips=moved)))
