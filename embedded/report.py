@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pipeline import limits
 from pipeline.ports import JobStore
 from pipeline.records import Job, JobState, Segment, SegmentState
+from pipeline.view import begun_at
 
 #: More than a home ever has.
 _JOBS_MAX = 10**9
@@ -117,8 +117,7 @@ def _latencies(wholes: Sequence[_Whole]) -> Iterator[Latency]:
     made = [each.job for each in wholes if each.job.state is JobState.COMPLETED]
     done = [part for each in wholes for part in each.segments if part.state is SegmentState.DONE]
     times = {
-        # A resume moves the deadline, so this is when the job began, or began again.
-        "job": [_ms(job.deadline_at - limits.JOB_LONGEST, job.ended_at) for job in made],
+        "job": [_ms(begun_at(job), job.ended_at) for job in made],
         "generation": [_ms(part.claimed_at, part.updated_at) for part in done],
         "stitch": [_ms(job.stitch.began_at, job.ended_at) for job in made],
     }

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from events.log_lines import ATTRIBUTE, fields
 from pipeline import facts
-from pipeline.limits import JOB_LONGEST
 from pipeline.ports import Committed
 from pipeline.records import Failure, Job, Segment, SegmentState
 from pipeline.retry import NO_ROOM, may_have_been_billed
+from pipeline.view import begun_at
 
 
 def text_of(job: Job, segment: Segment | None, event: facts.Event, committed: Committed) -> str:
@@ -131,8 +131,7 @@ def _first_segment_ms(before: Job, after: Job) -> int | None:
 def _job_ms(before: Job, after: Job) -> int | None:
     if after.active or after.state is before.state:
         return None
-    # A resume moves the deadline, so this is when the job began, or began again.
-    return _since(after.deadline_at - JOB_LONGEST, after.updated_at)
+    return _since(begun_at(after), after.updated_at)
 
 
 def _megapixels_per_s(job: Job) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from pipeline import limits
 from pipeline.records import Job, JobState
 
 
@@ -21,11 +20,6 @@ class Spend(Protocol):
             Unavailable: the store did not answer.
         """
         ...
-
-
-def promised_at(job: Job) -> datetime:
-    """Give when the job was created or last resumed: when its money was promised."""
-    return job.deadline_at - limits.JOB_LONGEST
 
 
 def bound_micro_usd(job: Job) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from events.requests import Kind
+from pipeline.limits import JOB_LONGEST
 from pipeline.records import Job, JobState, Segment
 
 
@@ -15,6 +16,11 @@ def phase_of(job: Job) -> str:
     if job.state is JobState.GENERATING and job.kind is Kind.STITCH:
         return "checking"
     return str(job.state)
+
+
+def begun_at(job: Job) -> datetime:
+    """Give when the job was asked for, or last resumed: a resume moves the deadline, and nothing else does."""
+    return job.deadline_at - JOB_LONGEST
 
 
 def message_of(job: Job) -> str:
