@@ -40,7 +40,7 @@ from media.sound_args import (
     own_graph,
 )
 from media.unwritten_film import UnwrittenFilm
-from media.write import FilmPart, splice_parts
+from media.write import FilmPart, write_film
 
 #: How often the gain is corrected where peaks are held down.
 _TRIES_MAX = 5
@@ -168,9 +168,9 @@ class FinishedSound:
         if source.path is not None:
             source.path.unlink()
         clip = AssembledClip([unwritten], ClipFile(sound))
-        made = splice_parts([FilmPart(clip)], self._film, tags=tags_of(self._plan), starts=unwritten.starts)
+        made = write_film([FilmPart(clip)], self._film, tags=tags_of(self._plan), starts=unwritten.starts)
         finished = replace(source, path=self._film.absolute(), has_sound=True, music=None)
-        return made, self._measured(finished, own_graph(finished), "the finished film")
+        return made.to_report(), self._measured(finished, own_graph(finished), "the finished film")
 
     def _measured(self, source: FilmInput, graph: str, name: str) -> Measured:
         return read_measured(self._run(measure_args(source, graph), name).complaints)

@@ -42,7 +42,7 @@ from media.seam_report import with_seams
 from media.target import choose_target
 from media.treatment import Target, Treatment
 from media.unwritten_film import UnwrittenFilm
-from media.write import FilmPart, splice_parts
+from media.write import FilmPart, write_film
 
 #: Where each part of the work stands in the whole, in percent. Encoding is nearly all of it where there is any.
 _FETCHED, _ENCODED, _SPLICED, _UPLOADED = 4, 85, 97, 100
@@ -235,7 +235,8 @@ class _Work:
             self._unwritten = UnwrittenFilm(parts, tags=tags, starts=starts)
             return self._unwritten.report
         # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
-        return splice_parts(parts, film_path(self._folder), progress=self._on_bytes, tags=tags, starts=starts)
+        film = film_path(self._folder)
+        return write_film(parts, film, progress=self._on_bytes, tags=tags, starts=starts).to_report()
 
     def _on_bytes(self, written: int, total: int) -> None:
         self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")

@@ -30,7 +30,7 @@ class UnwrittenFilm:
     """A spliced film as a clip of its own.
 
     Args:
-        parts: as `media.write.splice_parts` takes them, like all else.
+        parts: as `media.write.write_film` takes them, like all else.
         tags: what the film says of itself.
         starts: seconds at which the chapters' parts begin; None where every part of the film is one.
 
@@ -73,7 +73,7 @@ class UnwrittenFilm:
                 yield from self._clips[source].locate(start, count)
 
     def write(self, output: Path, progress: Progress | None = None) -> StitchReport:
-        """Write it as it is and read it back; errors as of `media.write.splice_parts`."""
+        """Write it as it is and read it back; errors as of `media.write.write_film`."""
         with new_file(output, self.size_bytes) as (part, target):
             write_splice(self._film, self._clips, target, progress)
             os.fsync(target)

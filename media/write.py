@@ -78,20 +78,7 @@ def splice_files(
     files = {path: ClipFile(path) for path in dict.fromkeys(paths)}
     kept = keep_ms or [None] * len(paths)
     parts = [FilmPart(files[path], keep) for path, keep in zip(paths, kept, strict=True)]
-    return splice_parts(parts, output, sound=sound, progress=progress, tags=tags)
-
-
-def splice_parts(
-    parts: Sequence[FilmPart],
-    output: Path,
-    *,
-    sound: Sound = Sound.SMART,
-    progress: Progress | None = None,
-    tags: FilmTags | None = None,
-    starts: Sequence[Fraction] | None = None,
-) -> StitchReport:
-    """Join parts of clips without encoding, and report; arguments and errors as of `write_film`."""
-    return write_film(parts, output, sound=sound, progress=progress, tags=tags, starts=starts).to_report()
+    return write_film(parts, output, sound=sound, progress=progress, tags=tags).to_report()
 
 
 def write_film(

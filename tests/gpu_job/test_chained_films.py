@@ -22,7 +22,7 @@ from media.clip_file import ClipFile, DiskClip, TailedClip
 from media.last_frame import last_frame_png
 from media.reader import FileReader
 from media.target import choose_target
-from media.write import FilmPart, splice_parts
+from media.write import FilmPart, write_film
 from tests.gpu_job.bench import BARS, CHROMA, Bench, run
 from tests.gpu_job.film_reading import Barcode, barcodes, sound, video_packets
 
@@ -342,7 +342,7 @@ class Hand:
         self.parts = [FilmPart(ClipFile(self.bench.store.path(clip.uri))) for clip in self.plan.clips]
 
     def splice(self, parts: list[FilmPart]) -> StitchReport:
-        return splice_parts(parts, self.bench.work / "film.mp4")
+        return write_film(parts, self.bench.work / "film.mp4").to_report()
 
     def refuse_tails(self, parts: list[FilmPart]) -> StitchReport:
         if any(isinstance(each.clip, TailedClip) for each in parts):

@@ -25,7 +25,7 @@ from media.reader import FileReader
 from media.target import choose_target
 from media.transition import Stretch, Window
 from media.video_encoders import VIDEO_ENCODERS
-from media.write import splice_parts
+from media.write import write_film
 from tests.gpu_job.bench import run
 from tests.gpu_job.film_reading import barcodes, decode, sound, video_packets
 
@@ -89,7 +89,7 @@ def make_film(tmp_path: Path, ffmpeg: FFmpeg) -> MakeFilm:
             assert (done.frame_count, done.complaints) == (task.frame_count, ())
             made[task.name] = ClipFile(output)
         film = tmp_path / "film.mp4"
-        report = work.splice(made, lambda parts, starts: splice_parts(parts, film, starts=starts))
+        report = work.splice(made, lambda parts, starts: write_film(parts, film, starts=starts).to_report())
         return Made(film, report, work, list(clips))
 
     return make

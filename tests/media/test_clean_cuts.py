@@ -19,7 +19,7 @@ from media.splice import Sound, Source, splice
 from media.splice_layout import EXTRA
 from media.trim import trim
 from media.verify import read_back
-from media.write import FilmPart, splice_parts
+from media.write import FilmPart, write_film
 from tests.media.clips import ClipSpec, Tone, beep_onset, decode_sound, read_frames, rms
 from tests.media.synthetic import FakeClip, fake_clips
 from tests.media.test_trim import shown_at
@@ -88,7 +88,7 @@ def test_a_decoder_shows_the_frames_of_a_part_and_no_other(
     first, end = cuts.start_before(24), cuts.cut_before(spec.frames - 3)
     film = tmp_path / "film.mp4"
 
-    report = splice_parts([FilmPart(file, frames=(first, end - first)), FilmPart(file)], film)
+    report = write_film([FilmPart(file, frames=(first, end - first)), FilmPart(file)], film)
 
     part = [(spec.number, n) for n in range(first, end)]
     assert read_frames(film) == part + [(spec.number, n) for n in range(spec.frames)]
@@ -98,7 +98,7 @@ def test_a_decoder_shows_the_frames_of_a_part_and_no_other(
 def test_sound_stays_with_the_picture_of_a_part(clip: Callable[[ClipSpec], Path], tmp_path: Path) -> None:
     file, film = ClipFile(clip(BEEPING)), tmp_path / "film.mp4"
 
-    splice_parts([FilmPart(file, frames=(6, 60))], film)
+    write_film([FilmPart(file, frames=(6, 60))], film)
 
     # The beep is at 0.5 s of the clip, the part begins at 0.25 s.
     whole, part = decode_sound(file.path), decode_sound(film)
@@ -112,7 +112,7 @@ def test_sound_goes_on_through_a_clip_that_was_taken_apart_and_joined_again(
     file, film = ClipFile(clip(CLOSED)), tmp_path / "film.mp4"
     parts = [FilmPart(file, frames=(0, 24)), FilmPart(file, frames=(24, 24), goes_on=True)]
 
-    splice_parts([*parts, FilmPart(file, frames=(48, 24), goes_on=True)], film, sound=sound)
+    write_film([*parts, FilmPart(file, frames=(48, 24), goes_on=True)], film, sound=sound)
 
     assert read_frames(film) == [(1, n) for n in range(72)]
     before, after = decode_sound(file.path), decode_sound(film)

@@ -10,7 +10,7 @@ import pytest
 from media.clean_cuts import CleanCuts
 from media.clip_file import ClipFile, TailedClip
 from media.conform import obstacles
-from media.write import FilmPart, splice_parts
+from media.write import FilmPart, write_film
 from tests.media.clips import ClipSpec, Tone, decode_sound, make_clip, read_frames
 
 #: B-frames that others refer to.
@@ -43,7 +43,7 @@ def test_a_clip_goes_on_with_its_tail_from_every_clean_cut(
     for count in sorted({cuts.cut_before(frame) for frame in range(24 - tail_frames)}):
         tailed = TailedClip(clip, count, tail)
         film = tmp_path / f"film-{count}.mp4"
-        report = splice_parts([FilmPart(tailed), FilmPart(then)], film)
+        report = write_film([FilmPart(tailed), FilmPart(then)], film)
 
         assert obstacles(tailed.movie) == []
         shown = [(1, i) for i in range(count)] + [(2, i) for i in range(tail_frames)]
