@@ -22,7 +22,7 @@ _SCALARS: Final = {
 }
 
 #: Message → its fields: `*` stands before the type of a repeated one; `map` is a map from strings to `Schema`.
-_MESSAGES: Final = {
+MESSAGES: Final = {
     "Empty": {},
     "DynamicValue": {"msgpack": (1, "bytes"), "json": (2, "bytes")},
     "Diagnostic": {"severity": (1, "enum"), "summary": (2, "string"), "detail": (3, "string")},
@@ -64,7 +64,7 @@ def message(name: str) -> Any:
 @cache
 def _pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(name="tfplugin5.proto", package=_PACKAGE, syntax="proto3")
-    for name, fields in _MESSAGES.items():
+    for name, fields in MESSAGES.items():
         described = file.message_type.add(name=name)
         for field, (number, kind) in fields.items():
             plain = kind.removeprefix("*")

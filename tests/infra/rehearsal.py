@@ -22,12 +22,12 @@ import msgpack
 
 from tests.infra import plugin_messages
 from tests.infra.plugin_messages import message
-from tests.infra.stub_provider import StubProvider, _handler
-from tests.infra.terraform import _environment, found
+from tests.infra.stub_provider import StubProvider, handler
+from tests.infra.terraform import environment, found
 from tests.infra.test_deploy import Machine, Ran
 
 # What a deployment says to a provider beyond what a plan does; the numbers are tfplugin5.9.proto's.
-plugin_messages._MESSAGES.update(
+plugin_messages.MESSAGES.update(
     {
         "Apply": {"type_name": (1, "string"), "planned_state": (3, "DynamicValue")},
         "Applied": {"new_state": (1, "DynamicValue"), "legacy_type_system": (4, "bool")},
@@ -56,12 +56,12 @@ class MakingProvider(StubProvider):
 
     def _handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         return super()._handlers() | {
-            "ApplyResourceChange": _handler(
+            "ApplyResourceChange": handler(
                 "Apply", lambda asked: message("Applied")(new_state=asked.planned_state, legacy_type_system=True)
             ),
-            "ReadResource": _handler("Refresh", lambda asked: message("Refreshed")(new_state=asked.current_state)),
-            "UpgradeResourceState": _handler("Upgrade", self._upgrade),
-            "ImportResourceState": _handler("Import", self._import),
+            "ReadResource": handler("Refresh", lambda asked: message("Refreshed")(new_state=asked.current_state)),
+            "UpgradeResourceState": handler("Upgrade", self._upgrade),
+            "ImportResourceState": handler("Import", self._import),
         }
 
     def _upgrade(self, asked: Any) -> Any:
@@ -88,7 +88,7 @@ def prepare(machine: Machine, provider: StubProvider) -> Mapping[str, str]:
     (infra / "backend_override.tf").write_text(f'terraform {{\n  backend "local" {{\n    path = {state}\n  }}\n}}\n')
     kept = ("TF_", "CHECKPOINT_")
     return {
-        **{name: value for name, value in _environment().items() if name.startswith(kept)},
+        **{name: value for name, value in environment().items() if name.startswith(kept)},
         **provider.environment,
         "TMPDIR": str(machine.folder),
     }

@@ -80,16 +80,16 @@ class StubProvider:
         schemas = self._schemas()
         empty = message("Empty")()
         return {
-            "GetSchema": _handler("Empty", lambda _: schemas),
-            "PrepareProviderConfig": _handler(
+            "GetSchema": handler("Empty", lambda _: schemas),
+            "PrepareProviderConfig": handler(
                 "Prepare", lambda asked: message("Prepared")(prepared_config=asked.config)
             ),
             **dict.fromkeys(
-                ("ValidateResourceTypeConfig", "ValidateDataSourceConfig", "Stop"), _handler("Empty", lambda _: empty)
+                ("ValidateResourceTypeConfig", "ValidateDataSourceConfig", "Stop"), handler("Empty", lambda _: empty)
             ),
-            "Configure": _handler("Configure", self._configure),
-            "PlanResourceChange": _handler("Plan", self._plan),
-            "ReadDataSource": _handler("Read", self._read),
+            "Configure": handler("Configure", self._configure),
+            "PlanResourceChange": handler("Plan", self._plan),
+            "ReadDataSource": handler("Read", self._read),
         }
 
     def _schemas(self) -> Any:
@@ -125,7 +125,7 @@ class StubProvider:
         return _filled(known, block, lambda attribute: f"{kind}.{attribute} of {named}")
 
 
-def _handler(asked: str, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
+def handler(asked: str, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(
         lambda request, _context: answer(request),
         request_deserializer=message(asked).FromString,

@@ -133,7 +133,7 @@ class Deployment:
         """
         done = subprocess.run(
             [found(), f"-chdir={self.folder}", arguments[0], *_colourless(arguments[0]), *arguments[1:]],
-            env={**_environment(), **self._provider.environment, "TMPDIR": str(self.folder)},
+            env={**environment(), **self._provider.environment, "TMPDIR": str(self.folder)},
             input=given,
             capture_output=True,
             text=True,
@@ -158,7 +158,7 @@ def missing() -> str | None:
     get_it = "https://developer.hashicorp.com/terraform/install"
     if program is None:
         return f"infra/ is not checked: there is no terraform here; get 1.9 or later from {get_it}"
-    said = subprocess.run([program, "version"], env=_environment(), capture_output=True, text=True, check=False).stdout
+    said = subprocess.run([program, "version"], env=environment(), capture_output=True, text=True, check=False).stdout
     version = re.search(r"v(\d+)\.(\d+)", said)
     if version is None or (int(version[1]), int(version[2])) < OLDEST:
         return f"infra/ is not checked: {program} is older than 1.9; get a newer one from {get_it}"
@@ -173,7 +173,7 @@ def found() -> str:
     return program
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Give an environment in which nothing of this machine's user reaches Terraform, and nobody is called."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_", "CLOUDSDK_"))}
     return {**kept, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
