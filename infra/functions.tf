@@ -98,7 +98,7 @@ resource "google_cloudfunctions2_function" "function" {
     max_instance_request_concurrency = each.value.concurrency
     # None waits for work: an idle Longreel costs its storage.
     min_instance_count             = 0
-    max_instance_count             = each.value.instances_max
+    max_instance_count             = min(each.value.instances_max, var.instances_max)
     all_traffic_on_latest_revision = true
     service_account_email          = google_service_account.function[each.key].email
     # Pub/Sub of the same project is internal; apps are not.

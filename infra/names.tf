@@ -57,7 +57,8 @@ locals {
 # timeout_s        when Cloud Run stops a call; less than the ack deadline, so that no call is made again while it runs
 # memory           what it takes to start, and what `concurrency` of the worst files take (docs/decisions/0019)
 # concurrency      calls that one instance takes at once, each in a thread of its own (THREADS)
-# instances_max    how many instances there may be: with `concurrency`, what a flood may cost
+# instances_max    how many instances there may be: with `concurrency`, what a flood may cost. var.instances_max, which
+#                  follows the project's quota, goes before
 # documents        whether it reads and writes Firestore
 # objects          what it may do in the bucket: write, or forget (read, and delete checkpoints), or upload, or none
 # publishes        topics beside `dead_letters`, which every function with a topic may write to

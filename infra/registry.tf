@@ -6,10 +6,8 @@ resource "google_artifact_registry_repository" "images" {
   format        = "DOCKER"
   description   = "The stitch program of Longreel, with a card and without"
 
-  docker_config {
-    # The jobs are deployed by digest. A tag is the hash of what is in the image, so it never means another one.
-    immutable_tags = true
-  }
+  # Tags may be moved: jobs are deployed by digest. Tags for ever would refuse the second try of a build that pushed one of
+  # its two images, and could keep old images from being deleted.
 
   cleanup_policy_dry_run = false
 

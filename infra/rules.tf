@@ -30,7 +30,8 @@ resource "google_firebaserules_ruleset" "firestore" {
     }
   }
 
-  # Released rules cannot be deleted, so that the next ones come first; there is no moment without any.
+  # Released rules cannot be deleted, so the next ones come first. Then one release takes the place of the other, and for
+  # that moment apps may read nothing.
   lifecycle {
     create_before_destroy = true
   }

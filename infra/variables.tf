@@ -21,6 +21,12 @@ variable "environment" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,14}$", var.environment)) && !endswith(var.environment, "-")
     error_message = "environment should be 2 to 15 lower-case letters, digits and hyphens, with a letter first and no hyphen last, such as staging."
   }
+
+  validation {
+    # Topics may not begin with `goog`, and buckets may not have `google` in their names.
+    condition     = !strcontains(var.environment, "goog")
+    error_message = "environment should not have goog in it: Google keeps such names of topics and buckets to itself."
+  }
 }
 
 variable "region" {
@@ -142,6 +148,28 @@ variable "transcoder" {
   type        = bool
   default     = true
   nullable    = false
+
+  validation {
+    # Source: the Transcoder API's page "Locations", 2026.
+    condition = !var.transcoder || contains([
+      "asia-east1", "asia-northeast1", "asia-northeast3", "asia-south1", "asia-southeast1", "australia-southeast1",
+      "europe-west1", "europe-west2", "europe-west4", "me-central1", "me-central2", "me-west1", "northamerica-northeast1",
+      "southamerica-east1", "us-central1", "us-east1", "us-east4", "us-west1", "us-west2",
+    ], var.region)
+    error_message = "The Transcoder API is not in this region: set region to one of its own, such as us-east4 or europe-west1, or let films be made without it by transcoder = false."
+  }
+}
+
+variable "instances_max" {
+  description = "Instances that no function may exceed, each of one processor. Cloud Run refuses a function that could exceed the region's quota `CPU allocation`, which is 10 to 20 processors in a new project; raise this when that is raised."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.instances_max >= 2 && var.instances_max <= 1000 && floor(var.instances_max) == var.instances_max
+    error_message = "instances_max should be a whole number from 2 to 1000, and no more than the processors of the quota `CPU allocation` of Cloud Run in the region."
+  }
 }
 
 variable "jobs_collection" {

@@ -267,6 +267,18 @@ BREAKAGES: Final = (
         tests=("More than one call at once needs a whole processor",),
     ),
     Breakage(
+        "functions.tf",
+        "min(each.value.instances_max, var.instances_max)",
+        "each.value.instances_max",
+        laws=("a_new_project_has_room_for_every_function",),
+    ),
+    Breakage(
+        "registry.tf",
+        "  cleanup_policy_dry_run = false\n",
+        "  cleanup_policy_dry_run = false\n\n  docker_config {\n    immutable_tags = true\n  }\n",
+        laws=("images_can_be_pushed_again",),
+    ),
+    Breakage(
         "scheduler.tf",
         '"* * * * *"',
         '"*/5 * * * *"',

@@ -211,6 +211,13 @@ def old_images_go_and_new_ones_stay(world: World) -> Iterator[str]:
         yield f"images are kept for ever, or none is: {actions}"
 
 
+def images_can_be_pushed_again(world: World) -> Iterator[str]:
+    """A build that pushed one of its two images is made again: other bytes, by the same tag."""
+    registry = world.production.one("google_artifact_registry_repository", "images")
+    if any(each["immutable_tags"] for each in registry["docker_config"] or []):
+        yield "a tag that was pushed once refuses to be pushed again, so a build that broke off can never be finished"
+
+
 def film() -> str:
     """Give the name of a film."""
     return output_name("job_abcdef", 1)

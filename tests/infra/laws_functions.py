@@ -14,6 +14,13 @@ from tests.infra import product
 from tests.infra.terraform import Made
 from tests.infra.world import PRODUCTION, PROJECT, World, environment_of, functions_of
 
+#: What a new project may have in one region of Cloud Run, in its poorer regions. Sources: refusals that projects were
+#: told of: "For the specified value, maxScale may not exceed 10" at one processor (firebase-tools PR 5867, us-east4,
+#: 2023; nitric issue 547, 2023; friendlyeats-web issue 291, 2024), "CpuAllocPerProjectRegion … allowed: 20000,
+#: MemAllocPerProjectRegion … allowed: 42949672960" (googlecodelabs/feedback issue 1856, europe-west4, 2026).
+NEW_PROJECT_VCPUS = 10
+NEW_PROJECT_MEMORY_MIB = 40 * 1024
+
 
 def every_entry_point_of_main_is_deployed_and_nothing_else(world: World) -> Iterator[str]:
     for made in world.both:
@@ -189,6 +196,16 @@ def no_function_waits_for_work(world: World) -> Iterator[str]:
             yield f"{name} may cost anything"
 
 
+def a_new_project_has_room_for_every_function(world: World) -> Iterator[str]:
+    """Cloud Run refuses a service that may grow beyond the region's quota, and so the deployment."""
+    for name, function in functions_of(world.production).items():
+        config = function["service_config"][0]
+        if (vcpus := int(config["available_cpu"]) * config["max_instance_count"]) > NEW_PROJECT_VCPUS:
+            yield f"{name} may have {vcpus} processors, and a new project {NEW_PROJECT_VCPUS}"
+        if (memory_mib := _mib(config["available_memory"]) * config["max_instance_count"]) > NEW_PROJECT_MEMORY_MIB:
+            yield f"{name} may have {memory_mib} MiB, and a new project {NEW_PROJECT_MEMORY_MIB}"
+
+
 def the_sweep_comes_every_minute(world: World) -> Iterator[str]:
     [job] = world.production.all("google_cloud_scheduler_job")
     target = job.values["pubsub_target"]
@@ -220,3 +237,7 @@ def environment_name(made: Made) -> str:
 
 def _seconds(text: str) -> timedelta:
     return timedelta(seconds=float(text.removesuffix("s")))
+
+
+def _mib(text: str) -> int:
+    return int(text[:-2]) * {"Mi": 1, "Gi": 1024}[text[-2:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -151,6 +152,29 @@ def test_cloud_build_builds_both_images_and_pushes_only_what_has_started() -> No
     assert BUILD["images"] == list(built.values())
     assert all(ran.count(image) == 2 for image in BUILD["images"])
     assert {step["name"] for step in BUILD["steps"]} == {"gcr.io/cloud-builders/docker"}
+
+
+@pytest.mark.parametrize(
+    ("knows", "goes_on"), [("Encoder h264_nvenc [NVIDIA NVENC H.264 encoder]:", True), ("", False)]
+)
+def test_cloud_build_pushes_no_gpu_image_whose_ffmpeg_has_no_nvenc(knows: str, goes_on: bool, tmp_path: Path) -> None:
+    """An FFmpeg that does not know an encoder says so and gives 0, so its exit status alone tells nothing."""
+    [[shell, *options]] = [
+        [step["args"][2].removeprefix("--entrypoint="), *step["args"][4:]]
+        for step in BUILD["steps"]
+        if step["id"] == "gpu-has-nvenc"
+    ]
+    ffmpeg = tmp_path / "ffmpeg"
+    ffmpeg.write_text(
+        f"#!/bin/sh\necho '{knows}'\n[ '{knows}' ] || echo \"Codec 'h264_nvenc' is not recognized by FFmpeg.\" >&2\n"
+    )
+    ffmpeg.chmod(0o755)
+
+    done = subprocess.run(
+        [shell, *options], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, check=False
+    )
+
+    assert (done.returncode == 0) == goes_on
 
 
 def test_what_cloud_build_runs_in_the_cpu_image_finds_its_ffmpeg() -> None:
