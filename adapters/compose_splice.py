@@ -126,7 +126,7 @@ class ComposeSplice:
             for _ in pool.map(self._objects.delete, left):
                 pass
         except PipelineError as exc:
-            log.warning("%s", exc.message, extra=fields(action="splice_not_cleared_up", job_id=plan.job_id))
+            log.warning("%s", exc, extra=fields(action="splice_not_cleared_up", job_id=plan.job_id))
 
 
 def _prefix_uri(plan: StitchPlan) -> str:

@@ -57,15 +57,16 @@ CODES: tuple[tuple[type[PipelineError], Code], ...] = (
     (Unavailable, Code.UNAVAILABLE),
 )
 
+_OURS = "something went wrong here; it is logged, and nothing was made"
+
 #: The outside, what the caller sent, the caller's id → the answer.
 Action = Callable[[Outside, Any, str], dict[str, Any]]
 
 
 def answer(request: Request, outside: Outside, action: Action) -> Response | tuple[Response, int]:
     """Answer one call by the callable protocol: tokens are verified before `action` is asked."""
-    if request.method == "POST" and request.get_json(silent=True) is None:
-        # The library would call it our mistake.
-        return jsonify(error={"status": "INVALID_ARGUMENT", "message": "Bad Request: the body is no JSON"}), 400
+    if request.method == "POST" and (fault := _fault_of(request)):
+        return jsonify(error={"status": "INVALID_ARGUMENT", "message": f"Bad Request: {fault}"}), 400
     _sign_in(outside.config.project)
 
     def handle(call: https_fn.CallableRequest[Any]) -> dict[str, Any]:
@@ -75,12 +76,26 @@ def answer(request: Request, outside: Outside, action: Action) -> Response | tup
             return action(outside, call.data, call.auth.uid)
         except PipelineError as exc:
             raise _told(exc) from exc
+        except Exception as exc:
+            # The library would log its text, which may hold a prompt, and no trace.
+            log.critical("a call failed by a mistake of ours", exc_info=exc, extra=fields(action="bug"))
+            raise HttpsError(Code.INTERNAL, _OURS, {"code": PipelineError.code}) from exc
 
     options = CorsOptions(cors_origins="*", cors_methods=["post"])
     decorate = https_fn.on_call(enforce_app_check=outside.config.app_check, cors=options)
     # What comes out takes a Flask request, though its type says that it takes what `handle` does.
     call = cast("Callable[[Request], Response]", decorate(handle))
     return call(request)
+
+
+def _fault_of(request: Request) -> str:
+    """Say what is wrong with a body, or nothing: the library logs what it does not expect, or calls it our mistake."""
+    body = request.get_json(silent=True)
+    if body is None:
+        return "the body is no JSON"
+    if not isinstance(body, dict) or "data" not in body:
+        return "the body should be an object with the field `data`, which holds all that is asked for"
+    return "" if len(body) == 1 else "the body should have the field `data` and no other"
 
 
 def create_job(outside: Outside, data: Any, user_id: str) -> dict[str, Any]:
@@ -135,8 +150,8 @@ def _job_id(data: Any) -> str:
 def _told(exc: PipelineError) -> HttpsError:
     code = next((code for kind, code in CODES if isinstance(exc, kind)), Code.INTERNAL)
     if code is Code.INTERNAL:
-        log.error("%s", exc.message, extra=fields(action="internal", error_code=exc.code))
-        return HttpsError(code, "something went wrong here; it is logged, and nothing was made", {"code": exc.code})
+        log.error("%s", exc, exc_info=exc, extra=fields(action="internal", error_code=exc.code))
+        return HttpsError(code, _OURS, {"code": exc.code})
     details: dict[str, Any] = {"code": exc.code}
     if isinstance(exc, InvalidRequest):
         details["field"] = exc.field

@@ -73,11 +73,12 @@ def formatter(project: str) -> structlog.stdlib.ProcessorFormatter:
         of_the_call,
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
-    return structlog.stdlib.ProcessorFormatter(processors=processors)
+    # We fill in a text ourselves: an error among its values may quote what must not be read.
+    return structlog.stdlib.ProcessorFormatter(processors=processors, use_get_message=False, pass_foreign_args=True)
 
 
 def _entry(_logger: object, _method: str, told: _Line) -> _Line:
-    return entry(told["_record"], told["event"], told.get("exc_info"))
+    return entry(told["_record"], told["positional_args"], told.get("exc_info"))
 
 
 def _labelled(_logger: object, _method: str, line: _Line) -> _Line:

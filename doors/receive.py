@@ -107,8 +107,7 @@ class Receiver:
         try:
             incoming = unwrap(event, topic)
         except BadMessage as exc:
-            unreadable = Incoming(topic, raw(event), str(event["id"]), None)
-            self._bury(unreadable, f"{exc.code}: {exc.message}", 1)
+            self._bury(Incoming(topic, raw(event), str(event["id"]), None), exc, 1)
             return
         if self._has_expired(incoming):
             return
@@ -124,43 +123,51 @@ class Receiver:
         longest = EVENT_LONGEST[incoming.topic]
         if incoming.published_at is None or self._services.clock.now() - incoming.published_at <= longest:
             return False
-        reason = f"expired: published {incoming.published_at.isoformat(timespec='seconds')}, more than {longest} ago"
+        at = incoming.published_at.isoformat(timespec="seconds")
+        expired = PipelineError(f"published {at}, more than {longest} ago", code="expired")
         if incoming.topic is Topic.SWEEP:
             # The next minute's does the same; nobody wants a letter for each minute of an outage.
-            log.warning("%s", reason, extra=fields(action="expired", topic=incoming.topic))
+            log.warning(*_told(expired), extra=fields(action="expired", topic=incoming.topic))
         else:
-            self._bury(incoming, reason, 1)
+            self._bury(incoming, expired, 1)
         return True
 
     def _comes_again(self, incoming: Incoming, exc: Exception) -> bool:
         """Tell whether an event that failed is to be delivered again; else it is a dead letter now."""
-        if isinstance(exc, PipelineError):
-            reason, retryable = f"{exc.code}: {exc.message}", exc.retryable
-        else:
-            # A mistake of ours: another version of the code may handle it.
-            reason, retryable = f"{type(exc).__name__}: {exc}", True
-        attempts = self._count(incoming, reason) if retryable else 1
+        # A mistake of ours: another version of the code may handle it.
+        retryable = exc.retryable if isinstance(exc, PipelineError) else True
+        attempts = self._count(incoming, exc) if retryable else 1
         if retryable and attempts < self._attempts_max:
             return True
-        self._bury(incoming, reason, attempts)
+        self._bury(incoming, exc, attempts)
         if retryable:
             self._failures.forget(incoming.message_id)
         return False
 
-    def _count(self, incoming: Incoming, reason: str) -> int:
+    def _count(self, incoming: Incoming, exc: Exception) -> int:
+        now, topic = self._services.clock.now(), incoming.topic
         try:
-            attempts = self._failures.count(
-                incoming.message_id, str(incoming.topic), reason, self._services.clock.now()
-            )
-        except PipelineError as exc:
+            attempts = self._failures.count(incoming.message_id, str(topic), _reason(exc), now)
+        except PipelineError as silent:
             # The store itself is down: Pub/Sub counts as well, and has a dead-letter policy of its own.
-            log.warning("%s", exc.message, extra=fields(action="not_counted", topic=incoming.topic))
+            log.warning("%s", silent, extra=fields(action="not_counted", topic=topic))
             return 0
-        log.warning("%s", reason, extra=fields(action="failed", topic=incoming.topic, delivery=attempts))
+        log.warning(*_told(exc), extra=fields(action="failed", topic=topic, delivery=attempts))
         return attempts
 
-    def _bury(self, incoming: Incoming, reason: str, attempts: int) -> None:
-        now = self._services.clock.now()
-        topic, attributes = str(incoming.topic), incoming.attributes
-        self._letters.bury(topic, incoming.body, reason, attempts, incoming.message_id, now, attributes)
-        log.error("%s", reason, extra=fields(action="dead_letter", topic=incoming.topic, delivery=attempts))
+    def _bury(self, incoming: Incoming, exc: Exception, attempts: int) -> None:
+        now, topic = self._services.clock.now(), incoming.topic
+        self._letters.bury(
+            str(topic), incoming.body, _reason(exc), attempts, incoming.message_id, now, incoming.attributes
+        )
+        log.error(*_told(exc), extra=fields(action="dead_letter", topic=topic, delivery=attempts))
+
+
+def _reason(exc: Exception) -> str:
+    """Say why, whole, for those who may read the message itself."""
+    return f"{exc.code}: {exc.message}" if isinstance(exc, PipelineError) else f"{type(exc).__name__}: {exc}"
+
+
+def _told(exc: Exception) -> tuple[object, ...]:
+    """Give what the log says of it: by whom it is written, it is left without what others said."""
+    return ("%s: %s", exc.code, exc) if isinstance(exc, PipelineError) else ("%s", exc)

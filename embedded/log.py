@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = entry(record, record.getMessage(), record.exc_info)
+        line = entry(record, record.args, record.exc_info)
         return json.dumps({"time": at, **line, "process": record.process}, ensure_ascii=False)
 
 
@@ -38,7 +38,7 @@ def log_to(home: Path) -> Path:
     path = log_path(home)
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=LOG_SIZE_BYTES, backupCount=OLD_LOGS, encoding="utf-8"
+        path, maxBytes=LOG_SIZE_BYTES, backupCount=OLD_LOGS, encoding="utf-8", errors="backslashreplace"
     )
     handler.setFormatter(JsonLines())
     log = logging.getLogger("longreel")

@@ -210,7 +210,7 @@ class Worker:
         except work.Stopping:
             self._let_go(leased, lambda: queue.put_back([leased]))
         except PipelineError as exc:
-            log.warning("%s", exc.message, extra=fields(action="refused", topic=topic, error_code=exc.code))
+            log.warning("%s", exc, extra=fields(action="refused", topic=topic, error_code=exc.code))
             reason = f"{exc.code}: {exc.message}"
             if exc.retryable:
                 self._let_go(leased, lambda: queue.retry_later(leased, reason))

@@ -11,7 +11,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
+
+from events.own_words import own_words, trace_of
 
 #: As `sys.exc_info()` gives it, and logging takes it.
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -153,13 +155,32 @@ def _hidden(found: re.Match[str]) -> str:
     return f"{kept}?{HIDDEN}" if found.lastgroup == "url" else f"{kept}{HIDDEN}"
 
 
-def entry(record: logging.LogRecord, message: str, exc_info: ExcInfo | None) -> dict[str, object]:
-    """Give what is written of a record, ready for JSON: severity, message, our fields, and the trace of an error."""
-    line: dict[str, object] = {"severity": record.levelname, "message": message}
+def entry(record: logging.LogRecord, args: object, exc_info: ExcInfo | None) -> dict[str, object]:
+    """Give what is written of a record, ready for JSON: severity, message, our fields, and the trace of an error.
+
+    Args:
+        record: what was logged.
+        args: what its text is to be filled with; of an error, its own words are taken.
+        exc_info: the error that was caught.
+    """
+    line: dict[str, object] = {"severity": record.levelname, "message": _message(record.msg, args)}
     line.update(getattr(record, ATTRIBUTE, {}))
-    if exc_info:
-        line["stack_trace"] = _TRACES.formatException(exc_info)
+    if exc_info and exc_info[1] is not None:
+        line["stack_trace"] = trace_of(exc_info[1])
     return {name: redacted(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
-_TRACES = logging.Formatter()
+def _message(template: object, args: Any) -> str:
+    text = str(_spoken(template))
+    if not args:
+        return text
+    try:
+        values = tuple(map(_spoken, args)) if isinstance(args, tuple) else args
+        return text % values
+    except (TypeError, ValueError, KeyError):
+        # Somebody's call does not fit its own text. Python would print all that was given to it.
+        return text
+
+
+def _spoken(value: object) -> object:
+    return own_words(value) if isinstance(value, BaseException) else value

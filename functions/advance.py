@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from functions.decision_line import fields_of, fields_of_new, is_trouble, text_of
 from functions.services import Services
@@ -15,8 +16,18 @@ from pipeline.records import Job, Segment
 log = logging.getLogger("longreel.advance")
 
 
-def advance(services: Services, job_id: str, event: facts.Event) -> Committed:
+#: Takes what `log_decision` takes.
+Tell = Callable[[Job, Segment | None, facts.Event, Committed], None]
+
+
+def advance(services: Services, job_id: str, event: facts.Event, tell: Tell | None = None) -> Committed:
     """Let one event change its job, and publish the messages that follow.
+
+    Args:
+        services: the outside.
+        job_id: the job.
+        event: what happened.
+        tell: told of the decision, instead of the log, where it is not written for good yet.
 
     Raises:
         UnknownJob: there is no such job.
@@ -31,10 +42,11 @@ def advance(services: Services, job_id: str, event: facts.Event) -> Committed:
         return decide(job, segment, event, services.clock.now())
 
     committed = services.jobs.transact(job_id, segment_index_of(event), decided)
+    # What is written has its line, whatever becomes of the messages.
+    (tell or log_decision)(*shown[-1], event, committed)
     # Publish after the commit: if the process dies in between, the deadline of the new state orders it again.
     if not committed.published and (outgoing := messages_of(committed.decision.commands)):
         services.bus.publish(outgoing)
-    log_decision(*shown[-1], event, committed)
     return committed
 
 

@@ -61,10 +61,11 @@ def create_job(services: Services, value: object, user_id: str, *, own_area_only
     created = services.jobs.create(job, segments, supersede if request.force_restart else None)
     if created.fresh:
         log_creation(created.job)
+    if created.superseded is not None:
+        log_decision(shown[-1], None, called_off, created.superseded)
     if created.job.state is JobState.QUEUED:
         services.bus.publish([Outgoing(Requested(job_id=created.job.job_id))])
     if created.superseded is not None:
-        log_decision(shown[-1], None, called_off, created.superseded)
         _carry_out(services, created.superseded)
     return created
 

@@ -38,7 +38,7 @@ def find_film(services: Services, job: Job) -> facts.StitchDone | None:
         except (StitchFailed, BadMedia, NotFound) as exc:
             if place.attempt == job.stitch.attempt:
                 raise
-            log.warning("%s", exc.message, extra=fields(action="film_passed_over", job_id=job.job_id))
+            log.warning("%s", exc, extra=fields(action="film_passed_over", job_id=job.job_id))
     return None
 
 

@@ -33,7 +33,7 @@ def handle(services: Services, delivery: Delivery) -> None:
             _film(services, place, info)
     except NotFound as exc:
         # Overwritten or deleted since: a newer version has an event of its own.
-        log.info("%s", exc.message, extra=fields(action="gone", job_id=place.job_id))
+        log.info("%s", exc, extra=fields(action="gone", job_id=place.job_id))
 
 
 def _clip(services: Services, place: SegmentObject, info: ObjectInfo) -> None:

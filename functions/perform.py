@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from events.errors import PipelineError
 from events.log_lines import fields
 from events.names import checkpoints_prefix
 from functions import adopt, render, stitch
-from functions.advance import advance
+from functions.advance import Tell, advance, log_decision
 from functions.services import Services
 from pipeline import commands as order
 from pipeline import facts
@@ -75,12 +75,25 @@ def drive_all(services: Services, errands: Sequence[Errand]) -> None:
             events, since = [], services.clock.now()
 
 
+@contextmanager
+def _together(services: Services) -> Iterator[Tell | None]:
+    """Commit what is changed within at once, where the store can; what came to nothing has no line in the log."""
+    if services.together is None:
+        yield None
+        return
+    lines: list[tuple[Job, Segment | None, facts.Event, Committed]] = []
+    with services.together():
+        yield lambda *line: lines.append(line)
+    for line in lines:
+        log_decision(*line)
+
+
 def _advance_all(services: Services, waiting: Sequence[tuple[Errand, facts.Event]]) -> list[tuple[Errand, Committed]]:
     waiting = [(errand, event) for errand, event in waiting if errand.error is None]
     if services.together is not None and len(waiting) > 1:
         try:
-            with services.together():
-                done = [(errand, advance(services, errand.job_id, event)) for errand, event in waiting]
+            with _together(services) as tell:
+                done = [(errand, advance(services, errand.job_id, event, tell)) for errand, event in waiting]
         except Exception as exc:  # noqa: BLE001 - what is to blame raises it again below
             # Nothing was written; each alone, only those that are to blame are stopped.
             log.info("commit %d events at once: %s", len(waiting), exc, extra=fields(action="one_by_one"))
@@ -160,7 +173,7 @@ def _let_go(
                 _forget_checkpoints(services, job)
     except PipelineError as exc:
         # What runs goes on to its end, and what it makes is kept; everything else goes on.
-        log.warning("%s", exc.message, extra=fields(action="not_called_off", job_id=job.job_id))
+        log.warning("%s", exc, extra=fields(action="not_called_off", job_id=job.job_id))
 
 
 def _forget_checkpoints(services: Services, job: Job) -> None:
@@ -171,9 +184,9 @@ def _forget_checkpoints(services: Services, job: Job) -> None:
 
 def _open_window(services: Services, job_id: str, window_end: int) -> None:
     # In a job that generates, failed and cancelled segments are left over from before it was resumed.
-    with services.together() if services.together else nullcontext():
+    with _together(services) as tell:
         for segment in services.jobs.segments(job_id, REOPENABLE_SEGMENT_STATES):
-            advance(services, job_id, facts.SegmentReopened(segment.index))
+            advance(services, job_id, facts.SegmentReopened(segment.index), tell)
     pending = services.jobs.segments(job_id, frozenset({SegmentState.PENDING}), below=window_end)
     outgoing = [as_message(order.RenderSegment(job_id, each.index, each.not_before)) for each in pending]
     services.bus.publish([message for message in outgoing if isinstance(message, Outgoing)])

@@ -12,11 +12,11 @@ Standard output: one JSON object a line, see `gpu_job/reporter.py`. Exit codes: 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -25,6 +25,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from events.errors import BadMessage, PipelineError
+from events.log_lines import redacted
+from events.own_words import trace_of
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.exits import BAD_INPUT, DONE, STOPPED, USAGE, error_of, exit_code_of
@@ -99,12 +101,19 @@ def _run(options: argparse.Namespace, reporter: Reporter, ending: ExitStack) -> 
     except (OSError, MemoryError) as exc:
         error = error_of(exc, options.work)
     except Exception as exc:  # noqa: BLE001 - the last door: what has no name here is our bug, and is said to be one
-        traceback.print_exc()
+        _write_trace(exc)
         error = PipelineError(f"stitch: a mistake in Longreel: {type(exc).__name__}: {exc}")
+        error.__cause__ = exc
     else:
         return DONE
     reporter.error(error, segment_index)
     return exit_code_of(error)
+
+
+def _write_trace(exc: Exception) -> None:
+    # One line, which Cloud Logging reads as one entry.
+    told = {"severity": "CRITICAL", "message": "a mistake in Longreel", "stack_trace": redacted(trace_of(exc))}
+    sys.stderr.write(json.dumps(told) + "\n")
 
 
 @dataclass(frozen=True, slots=True)

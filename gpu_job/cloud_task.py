@@ -22,6 +22,7 @@ from typing import IO, Any
 from events.errors import BadMessage, InvalidRequest, PipelineError
 from events.log_lines import LABELS, LABELS_FIELD, fields, redacted
 from events.names import uri_fault
+from events.own_words import own_words
 from gpu_job.cloud_objects import CloudObjects
 from gpu_job.peak_memory import peak_memory_bytes
 from gpu_job.reporter import Reporter
@@ -106,6 +107,7 @@ class CloudReporter(Reporter):
         self._progress = f"progress-{task.index}.json" if task.index else PROGRESS
         self._last: dict[str, Any] | None = None
         self._began_at = self._clock()
+        self._own_words = ""
 
     def final_failure(self) -> dict[str, Any] | None:
         """Give the error line of another try or task of this execution that no other can mend; None without one."""
@@ -123,6 +125,11 @@ class CloudReporter(Reporter):
         """Leave word that nothing more comes of this task, if it has left any."""
         if self._last is not None:
             self._leave(self._progress, {**self._last, "percent": self._reached, "ended": True})
+
+    def error(self, error: PipelineError, segment_index: int | None = None) -> None:
+        """Say what went wrong: to the job in whole, to the log without what others said."""
+        self._own_words = own_words(error)
+        super().error(error, segment_index)
 
     def _write(self, line: dict[str, Any]) -> None:
         if line["type"] == "progress":
@@ -147,7 +154,8 @@ class CloudReporter(Reporter):
         ).values()
         labels = {name: str(ours[name]) for name in LABELS if name in ours}
         # What FFmpeg says may quote what it was told to read.
-        message = redacted(str(line.get("message") or action))
+        said = self._own_words if action == "stitch_failed" else line.get("message")
+        message = redacted(str(said or action))
         return {**line, "severity": severity, **ours, "message": message, LABELS_FIELD: labels}
 
     def _is_failed_for_good(self) -> bool:

@@ -48,14 +48,14 @@ def token(uid: str) -> str:
     return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), ""])
 
 
-def call(world: World, *, app_check: bool, **headers: str) -> tuple[int, Any]:
+def call(world: World, *, app_check: bool, body: object = None, **headers: str) -> tuple[int, Any]:
     config = CloudConfig(PROJECT, world.services.bucket, app_check=app_check)
     outside = Outside(config, world.services, None, None)  # type: ignore[arg-type] # a callable needs neither
     app = flask.Flask(__name__)
     app.add_url_rule(
         "/", "door", lambda: callables.answer(flask.request, outside, callables.create_job), methods=["POST"]
     )
-    body = {"data": {"prompts": ["A lighthouse"], "generator": "paid"}}
+    body = body or {"data": {"prompts": ["A lighthouse"], "generator": "paid"}}
     answer = app.test_client().post("/", json=body, headers={"Authorization": f"Bearer {token('alice')}", **headers})
     return answer.status_code, answer.get_json()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import subprocess
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudevents.http import CloudEvent
 from flask import Flask
+from google.api_core.exceptions import InvalidArgument, ServiceUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.google_errors import translated
+from adapters.pubsub import too_early
 from doors.logs import trace_fields
+from doors.receive import Receiver
 from events.errors import LimitExceeded, RenderFailed, StitchFailed, Unavailable
 from events.log_lines import fields
 from events.messages import Topic
@@ -27,6 +33,7 @@ from pipeline.ports import Committed
 from pipeline.work_ports import Stopped
 from tests.functions.doubles import operation_of
 from tests.functions.logged import both_columns, deliver_unreadable, logged
+from tests.functions.test_main import ATTEMPTS_MAX, Ledger
 from tests.functions.world import World
 from tests.unit.documents import NOW, S, a_job, a_segment
 
@@ -178,6 +185,77 @@ def test_no_failure_s_words_get_into_a_decision_s_line(words: str) -> None:
 
     assert words not in json.dumps(line, ensure_ascii=False)
     assert "zqx" not in json.dumps(line)
+
+
+def refuse(said: str) -> None:
+    """Raise what Google says, in our words, with its own within."""
+    with translated("write videoJobs/job_abc123"):
+        raise InvalidArgument(said)
+
+
+def be_silent(said: str) -> None:
+    with translated("write videoJobs/job_abc123"):
+        raise ServiceUnavailable(said)
+
+
+def be_wrong(said: str) -> None:
+    raise ValueError(f"cannot use {said!r}")
+
+
+def stumble(said: str) -> None:
+    try:
+        be_wrong(said)
+    except ValueError as exc:
+        raise KeyError(said) from exc
+
+
+SAID = f"in document {{'prompt': {CANARY!r}}}, PUT https://storage.googleapis.com/o?X-Goog-Signature=zqxzqx: no"
+
+
+@pytest.mark.parametrize("fail", [refuse, be_silent, be_wrong, stumble])
+def test_an_error_that_quotes_a_prompt_or_a_signed_address_is_logged_without_it(
+    world: World, fail: Callable[[str], None]
+) -> None:
+    """By the receiver, which keeps the words for the dead letter, and by Flask, which logs what nobody caught."""
+    ledger = Ledger()
+    receiver = Receiver(world.services, ledger, ledger, ATTEMPTS_MAX, too_early)
+    message = {"message": {"data": base64.b64encode(b'{"jobId": "job_abc123"}').decode(), "messageId": "7"}}
+    event = CloudEvent({"type": "t", "source": "s", "id": "7"}, message)
+    app = Flask("door")
+    app.add_url_rule("/", "door", lambda: receiver.take(event, Topic.REQUESTED, lambda *_: fail(SAID)) or "")
+
+    with logged(*both_columns()) as written:
+        for _ in range(ATTEMPTS_MAX):
+            app.test_client().get("/")
+
+    assert "zqx" not in written.text
+    assert CANARY in ledger.letters[-1][2], "who may read the message reads why"
+    assert "dead_letter" in {line.get("action") for line in written.lines}
+    if fail in (refuse, be_silent):
+        assert "write videoJobs/job_abc123" in written.text
+    else:
+        assert f"in {fail.__name__}" in written.text, "where it happened is found"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"jobId": CANARY}),
+        json.dumps({"jobId": {"prompt": CANARY}}),
+        json.dumps({"jobId": [CANARY], "prompts": [CANARY]}),
+        json.dumps({"jobId": "job_abc123", "schemaVersion": CANARY}),
+        json.dumps({CANARY: CANARY}),
+        json.dumps(CANARY),
+        CANARY,
+    ],
+)
+def test_a_message_that_somebody_replays_with_a_prompt_in_it_is_not_quoted(world: World, body: str) -> None:
+    with logged() as written:
+        deliver_unreadable(world, body)
+
+    [letter] = [line for line in written.lines if line["action"] == "dead_letter"]
+    assert letter["message"].startswith("bad_message: read Requested: ")
+    assert "zqx" not in written.text
 
 
 def test_lines_of_a_call_carry_its_trace_by_either_header() -> None:

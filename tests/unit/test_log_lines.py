@@ -92,10 +92,29 @@ def test_an_error_that_quotes_a_signed_url_is_logged_without_it(secret: str) -> 
         record = logging.LogRecord("longreel", logging.ERROR, __file__, 1, "put %s", (url,), sys.exc_info())
     record.__dict__.update(fields(action="bug", reason=f"put {url}"))
 
-    line = json.dumps(entry(record, record.getMessage(), record.exc_info))
+    line = entry(record, record.args, record.exc_info)
 
-    assert secret not in line
-    assert "403 for https://storage.googleapis.com/b/o?[hidden]" in line
+    assert secret not in json.dumps(line)
+    assert line["message"] == "put https://storage.googleapis.com/b/o?[hidden]"
+    assert str(line["stack_trace"]).endswith("ValueError")
+
+
+@pytest.mark.parametrize(
+    ("template", "args"),
+    [("missing data.", ([{"prompts": ["zqx"]}],)), ("%d %d", ("zqx",)), ("%(a)s", {"b": "zqx"}), ("%d", ("zqx",))],
+)
+def test_a_call_that_does_not_fit_its_own_text_is_a_line_without_what_was_given(template: str, args: object) -> None:
+    """Such as Firebase's library makes; Python's own way is to print all of it."""
+    record = logging.LogRecord("root", logging.WARNING, __file__, 1, template, None, None)
+
+    assert entry(record, args, None) == {"severity": "WARNING", "message": template}
+
+
+def test_an_error_among_the_values_of_a_line_is_told_by_its_name() -> None:
+    record = logging.LogRecord("root", logging.ERROR, __file__, 1, "Unhandled error: %s", None, None)
+
+    assert entry(record, (ValueError("zqx"),), None)["message"] == "Unhandled error: ValueError"
+    assert entry(logging.makeLogRecord({"msg": ValueError("zqx")}), (), None)["message"] == "ValueError"
 
 
 def test_each_field_has_one_name_and_each_name_one_field() -> None:
