@@ -1,0 +1,68 @@
+"""Rules that are released already: asked of a server that answers as Google's API of rules does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from infra.deploy.releases import released
+from infra.smoke.callables import Refused
+from tests.infra.product import ROOT
+
+#: Path of a release → how it is asked for is answered; others are not there.
+THERE = {
+    "/v1/projects/my-films-4711/releases/cloud.firestore": 200,
+    "/v1/projects/my-films-4711/releases/cloud.firestore/longreel-staging": 200,
+    "/v1/projects/my-films-4711/releases/firebase.storage/forbidden": 403,
+}
+
+
+@pytest.fixture(scope="module")
+def rules() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers["Authorization"] == "Bearer a-token"
+            status = THERE.get(self.path, 404) if known and self.headers["X-Goog-User-Project"] else 401
+            content = json.dumps({"error": {"code": status, "message": "said so"}}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("there", ["cloud.firestore", "cloud.firestore/longreel-staging"])
+def test_a_release_that_is_there_is_named_and_others_are_not(there: str, rules: str) -> None:
+    names = [there, "firebase.storage/my-films-4711-longreel-production-media"]
+
+    assert released("my-films-4711", names, "a-token", rules) == [there]
+
+
+def test_a_release_that_may_not_be_looked_at_is_not_taken_for_missing(rules: str) -> None:
+    with pytest.raises(Refused, match=r"look for the release firebase\.storage/forbidden: HTTP 403: .*said so"):
+        released("my-films-4711", ["firebase.storage/forbidden"], "a-token", rules)
+
+
+def test_the_program_asks_for_a_token_before_anything_else() -> None:
+    program = ROOT / "infra" / "deploy" / "releases.py"
+
+    done = subprocess.run(
+        [sys.executable, "-S", program, "--project", "p", "cloud.firestore"], env={}, capture_output=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert b"give LONGREEL_ACCESS_TOKEN in the environment" in done.stderr
