@@ -26,6 +26,15 @@ resource "google_storage_bucket" "media" {
     max_age_seconds = 3600
   }
 
+  # And reads what storage.rules or a signed URL let it: Firebase's SDK has a browser ask, too, before it gives a page a
+  # film's bytes (`getBlob`), and a player that seeks asks for ranges.
+  cors {
+    origin          = var.cors_origins
+    method          = ["GET", "HEAD"]
+    response_header = ["Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "Range", "ETag"]
+    max_age_seconds = 3600
+  }
+
   # What of a film is encoded already, left behind by a failed job (docs/decisions/0018).
   lifecycle_rule {
     action {

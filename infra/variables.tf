@@ -216,7 +216,7 @@ variable "app_check" {
 }
 
 variable "cors_origins" {
-  description = "Web pages that may upload into the bucket by a signed URL, as origins, such as https://films.example.com; * for all: without a signed URL nobody can upload anything."
+  description = "Web pages that may upload by a signed URL and read films by the Firebase SDK or a signed URL, as origins, such as https://films.example.com; * for all: a page alone can do neither."
   type        = list(string)
   default     = ["*"]
   nullable    = false

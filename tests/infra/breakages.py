@@ -321,6 +321,12 @@ BREAKAGES: Final = (
     ),
     Breakage(
         "buckets.tf",
+        'method          = ["GET", "HEAD"]',
+        'method          = ["PUT", "DELETE"]',
+        laws=("browsers_may_read_what_the_rules_let_them", "browsers_may_do_nothing_else"),
+    ),
+    Breakage(
+        "buckets.tf",
         'object_name_prefix = "jobs/"',
         'object_name_prefix = "films/"',
         laws=("every_clip_and_film_is_announced",),

@@ -54,11 +54,29 @@ def checkpoints_go_after_a_week(world: World) -> Iterator[str]:
 
 
 def browsers_may_send_what_an_upload_url_demands(world: World) -> Iterator[str]:
-    [cors] = world.production.one("google_storage_bucket", "media")["cors"]
-    allowed = {str(name).lower() for name in cors["response_header"]}
+    allowed = {str(name).lower() for each in _cors(world, "PUT") for name in each["response_header"]}
     yield from (f"a browser may not send {name}" for name in signed_headers() if name.lower() not in allowed)
-    if cors["method"] != ["PUT"]:
-        yield f"a browser may {cors['method']}"
+
+
+def browsers_may_read_what_the_rules_let_them(world: World) -> Iterator[str]:
+    """Firebase's SDK gets a film's bytes (`getBlob`) only for pages that the bucket's CORS setting names.
+
+    Source: the comment of `getBlob` in @firebase/storage: "you have to whitelist your app's origin in your Cloud
+    Storage bucket".
+    """
+    for method in ("GET", "HEAD"):
+        if not _cors(world, method):
+            yield f"no page may {method} a film"
+    told = {str(name).lower() for each in _cors(world, "GET") for name in each["response_header"] or []}
+    yield from (f"a player is not told {name}" for name in ("content-length", "content-range") if name not in told)
+
+
+def browsers_may_do_nothing_else(world: World) -> Iterator[str]:
+    for each in world.production.one("google_storage_bucket", "media")["cors"]:
+        yield from (f"a browser may {method}" for method in {*each["method"]} - {"PUT", "GET", "HEAD"})
+    for each in world.staging.one("google_storage_bucket", "media")["cors"]:
+        if each["origin"] != STAGING["cors_origins"]:
+            yield f"pages of {each['origin']} may {each['method']}"
 
 
 def every_clip_and_film_is_announced(world: World) -> Iterator[str]:
@@ -237,6 +255,12 @@ def signed_headers() -> frozenset[str]:
     client = Client(project="demo", credentials=AnonymousCredentials())
     uploads = UploadUrls(lambda: client, "bucket", lambda: signer)
     return frozenset(uploads.sign("users/u/clip.mp4", "video/mp4", 1, timedelta(minutes=1)).headers)
+
+
+def _cors(world: World, method: str) -> list[Mapping[str, Any]]:
+    """Give the CORS rules of the bucket that are about a method."""
+    rules = world.production.one("google_storage_bucket", "media")["cors"]
+    return [each for each in rules if method in each["method"]]
 
 
 def _deletions(made: Made) -> list[tuple[timedelta, list[str]]]:

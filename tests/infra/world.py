@@ -37,6 +37,7 @@ STAGING: Final[Mapping[str, Any]] = {
     "daily_limit_usd": 49.9,
     "deletion_protection": False,
     "app_check": True,
+    "cors_origins": ["https://films.example.com"],
     "transcoder": False,
 }
 
