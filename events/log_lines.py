@@ -44,6 +44,7 @@ class Values(TypedDict, total=False):
     user_id: str
     project_id: str
     job_type: str
+    clip_count: int | None
     segment: int | None
     attempt: int | None
     state_before: str | None
@@ -78,6 +79,7 @@ FIELDS: dict[str, LogField] = {
     "user_id": LogField("userId", "whose job it is, as Firebase names the user", label=True),
     "project_id": LogField("projectId", "the project that the request named"),
     "job_type": LogField("jobType", "`long_form` or `stitch`"),
+    "clip_count": LogField("clipCount", "how many clips: of a new job, those asked for; of a film, those in it"),
     "segment": LogField("segment", "0-based index of the segment", label=True),
     "attempt": LogField("attempt", "1-based number of the segment's, or else of the stitch's, attempt", label=True),
     "state_before": LogField("stateBefore", "decision about a segment: its state before"),

@@ -50,6 +50,7 @@ def fields_of(
         user_id=after.user_id,
         project_id=after.project_id,
         job_type=after.kind,
+        clip_count=after.done_count if is_made else None,
         segment=part.index if part else None,
         attempt=part.attempt if part else after.stitch.attempt or None,
         state_before=segment.state if segment else None,
@@ -81,6 +82,7 @@ def fields_of_new(job: Job) -> dict[str, dict[str, object]]:
         user_id=job.user_id,
         project_id=job.project_id,
         job_type=job.kind,
+        clip_count=job.segment_count,
         job_state_after=job.state,
         generator=job.generator,
     )

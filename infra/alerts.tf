@@ -163,6 +163,11 @@ resource "google_monitoring_alert_policy" "threshold" {
     }
   }
 
+  # What has ended sends no more data, and an incident without data stays open for a week: the next would tell nobody.
+  alert_strategy {
+    auto_close = "1800s"
+  }
+
   documentation {
     mime_type = "text/markdown"
     content   = "${each.value.advice}\n\nWhat it means and what to do, step by step: ${var.operating_page}#${each.value.anchor}"

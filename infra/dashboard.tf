@@ -28,7 +28,7 @@ locals {
     },
     { title = "Quota hits and paid retries (10 min)", lines = ["sum by (generator, event) (${local.rate.quota_hits})", "sum by (generator) (${local.rate.paid_retries})"] },
     { title = "Messages that a function gave up (10 min)", lines = ["sum by (topic) (${local.rate.dead_letters})"] },
-    { title = "Spent by user and project (USD a day)", lines = ["sum by (user_id, project_id) (increase(${local.series.spent_micro_usd}_sum{${local.ours}}[1d])) / 1000000"] },
+    { title = "Spent by user and project (USD a day)", lines = ["sum by (user_id, project) (increase(${local.series.spent_micro_usd}_sum{${local.ours}}[1d])) / 1000000"] },
     { title = "Paid for nothing, by generator (USD a day)", lines = ["sum by (generator) (increase(${local.series.wasted_micro_usd}_sum{${local.ours}}[1d])) / 1000000"] },
     {
       title = "Messages that wait, by topic"

@@ -62,6 +62,25 @@ def test_every_metric_that_is_asked_for_is_made(world: World) -> None:
     assert asked == set(METRICS), "a metric that nobody looks at, or one that nobody makes"
 
 
+def test_every_label_that_is_asked_of_a_metric_of_ours_is_one_that_it_has(world: World) -> None:
+    text = json.dumps([*policies(world).values(), world.staging.one("google_monitoring_dashboard", "films")])
+    text = text.replace("\\", "")
+    asked = re.findall(
+        r"(?:by \(([^)]*)\) \()?(?:increase\()?\w+:user_longreel_staging_(\w+?)(?:_bucket|_sum)?\{([^}]*)\}", text
+    )
+    assert len(asked) > 20
+    for grouped, name, chosen in asked:
+        labels = {*re.findall(r"\w+", grouped), *re.findall(r"(\w+)=", chosen)}
+        known = {*METRICS[name]["labels"], "le", "monitored_resource"}
+        assert labels <= known | ({"job_name"} if METRICS[name]["source"] == "jobs" else set()), name
+
+
+def test_what_is_over_is_closed_though_what_was_looked_at_sends_no_more_data(world: World) -> None:
+    """A task that has ended or a function without instances has no memory: its incident would stay open for a week."""
+    for name, policy in world.staging.by_key("google_monitoring_alert_policy", "threshold").items():
+        assert [each["auto_close"] for each in policy["alert_strategy"]] == ["1800s"], name
+
+
 @pytest.mark.parametrize("environment", ["production", "staging"])
 def test_what_is_asked_of_a_distribution_is_a_part_of_it_and_of_a_count_is_itself(
     world: World, environment: str

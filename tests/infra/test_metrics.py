@@ -27,6 +27,10 @@ from tests.media.clips import ClipSpec, make_clip
 METRICS: dict[str, Any] = yaml.safe_load((INFRA / "metrics.yaml").read_text(encoding="utf-8"))
 OPERATING = (INFRA.parent / "docs" / "operating.md").read_text(encoding="utf-8")
 Entry = Mapping[str, Any]
+#: Labels of the resources `cloud_run_revision` and `cloud_run_job`, and those that PromQL itself gives.
+RESERVED = {"project_id", "location", "service_name", "revision_name", "configuration_name", "job_name"} | {
+    "monitored_resource", "le", "quantile", "job", "instance",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +112,7 @@ def test_a_metric_finds_lines_of_a_real_run_and_in_them_every_field_that_it_read
     assert found, "no line of a real run is counted"
     assert len(found) < len(entries) / 2, "nearly everything is counted"
     for label, extractor in metric["label_extractors"].items():
-        if label != "error_code":  # what went well has none
+        if label not in ("error_code", "attempt"):  # what went well, or was never begun, has none
             assert all(extracted(extractor, entry) is not None for entry in found), label
     if metric["value_extractor"]:
         values = [extracted(metric["value_extractor"], entry) for entry in found]
@@ -156,6 +160,12 @@ def test_a_field_that_nobody_writes_finds_nothing(entries: list[Entry], query: s
 def test_a_filter_that_nobody_can_evaluate_here_is_refused(query: str) -> None:
     with pytest.raises(ValueError, match="only comparisons"):
         matches(query, {})
+
+
+def test_no_label_has_the_name_of_one_that_the_line_s_resource_has() -> None:
+    """PromQL calls such a label by another name, and means Google's project where `project_id` is written."""
+    for name, metric in METRICS.items():
+        assert not RESERVED & set(metric["labels"]), name
 
 
 def test_only_one_metric_is_told_apart_by_user() -> None:
