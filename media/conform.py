@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from operator import add
 from typing import TYPE_CHECKING
 
 from events.errors import BadMedia
-from media.movie import Edit, Movie, Track, expand
+from media.movie import Edit, Movie, Track
 from media.parameter_sets import clashes, parse_avc_config
 from media.sample_entry import SoundEntry, VideoEntry
 
@@ -71,7 +70,7 @@ def conform(movie: Movie) -> dict[str, str]:
 def _picture(movie: Movie) -> dict[str, str]:
     video, entry = movie.video, movie.video.entry
     assert isinstance(entry, VideoEntry)
-    interval = movie.frame_interval
+    interval = movie.frame_interval if video.is_even else None
     found = {
         "video": entry.kind,
         "size": f"{entry.width_px}x{entry.height_px}",
@@ -158,29 +157,13 @@ def _picture_obstacles(movie: Movie) -> list[str]:
         found.append("its picture changes its coding on the way")
     if video.interval is None:
         found.append("its frame rate varies")
-    elif not _is_shown_evenly(video, video.interval):
+    elif not video.is_even:
         found.append("two of its frames are shown at the same time, or one too late")
     if video.sync is not None and (not video.sync or video.sync[0] != 1):
         found.append("its first frame is no sync sample")
     if video.sizes and not video.sizes[0]:
         found.append("its first frame has no bytes")
     return found + _edit_obstacles(video.edits, "picture") + _picture_edit_obstacles(movie)
-
-
-def _is_shown_evenly(video: Track, interval: int) -> bool:
-    """Tell whether every frame is shown in a turn of its own, in whatever order they are decoded."""
-    if not video.compositions:
-        return True
-    count = video.sample_count
-    is_taken = bytearray(count)
-    first = video.first_composition
-    starts = range(-first, count * interval - first, interval)
-    for time in map(add, starts, expand(video.compositions)):
-        turn, rest = divmod(time, interval)
-        if rest or turn >= count or is_taken[turn]:
-            return False
-        is_taken[turn] = 1
-    return True
 
 
 def _edit_obstacles(edits: list[Edit], what: str) -> list[str]:

@@ -125,6 +125,30 @@ class Track:
             values.add(last.value)
         return values.pop() if len(values) == 1 and 0 not in values else None
 
+    @cached_property
+    def is_even(self) -> bool:
+        """Whether every sample is shown in a turn of its own, all equally long, in whatever order they are decoded."""
+        if self.interval is None or not self.compositions:
+            return self.interval is not None
+        count, interval, first = self.sample_count, self.interval, self.first_composition
+        is_taken = bytearray(count)
+        for time in map(add, range(-first, count * interval - first, interval), expand(self.compositions)):
+            turn, rest = divmod(time, interval)
+            if rest or turn >= count or is_taken[turn]:
+                return False
+            is_taken[turn] = 1
+        return True
+
+    @cached_property
+    def shown_duration(self) -> int:
+        """Length in ticks from the first frame that is shown to the end of the last, edits not counted."""
+        if self.is_even or not self.compositions or not self.durations:
+            return self.duration
+        # Decoding may end long before what it gave is shown.
+        starts = accumulate(expand(self.durations), initial=0)
+        last = max(map(add, starts, expand(self.compositions)), default=0)
+        return max(self.duration, last + self.durations[-1].value - self.first_composition)
+
     def pause(self, movie_timescale: int) -> Fraction:
         """Give the seconds before the track starts in which nothing of it is shown."""
         return Fraction(sum(edit.duration for edit in self.edits if edit.media_time < 0), movie_timescale)
@@ -165,7 +189,7 @@ class Movie:
 
     @property
     def frame_interval(self) -> Fraction | None:
-        """Seconds that every frame is shown; None when it varies."""
+        """Seconds from each frame to the next as they are decoded; None when it varies. See `Track.is_even`."""
         video = self.video
         return Fraction(video.interval, video.timescale) if video.interval else None
 
@@ -174,7 +198,7 @@ class Movie:
         """Seconds that the picture lasts, as the edit list shows it."""
         video = self.video
         shown = sum(edit.duration for edit in video.edits if edit.media_time >= 0)
-        return Fraction(shown, self.timescale) if shown else Fraction(video.duration, video.timescale)
+        return Fraction(shown, self.timescale) if shown else Fraction(video.shown_duration, video.timescale)
 
     @property
     def picture_start(self) -> Fraction:

@@ -77,7 +77,8 @@ def movie_facts(movie: Movie) -> ClipFacts:
         picture_late_us=_picture_late_us(movie),
         width_px=width,
         height_px=height,
-        frame_rate=ratio(1 / movie.frame_interval) if movie.frame_interval else None,
+        # Frames may come evenly to the decoder, and unevenly to the viewer.
+        frame_rate=ratio(1 / movie.frame_interval) if movie.frame_interval and movie.video.is_even else None,
         video_codec=_CODEC_NAMES.get(entry.kind, entry.kind),
         audio_codec=sound.codec.lower() if sound else None,
         sample_rate_hz=sound.sample_rate_hz if sound else None,
@@ -115,7 +116,7 @@ def _checked(movie: Movie) -> tuple[dict[str, str], int, int]:
 def _shown_frame_count(movie: Movie) -> int:
     """Give how many frames are shown, at the clip's own rate; an edit list may hide some."""
     count, interval = movie.video.sample_count, movie.frame_interval
-    if interval is None:
+    if interval is None or not movie.video.is_even:
         return count
     # Players round the end of an edit to the clock of the movie: half a frame is a whole one.
     shown = ceil((movie.picture_duration - Fraction(1, movie.timescale)) / interval - Fraction(1, 2))
