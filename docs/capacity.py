@@ -6,37 +6,38 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from docs import film_price
+from docs.film import (
+    CALL_SECONDS,
+    CALLS_OF_A_FILM,
+    L4_SECONDS,
+    MESSAGES_OF_A_JOB,
+    MESSAGES_OF_A_SEGMENT,
+    OBJECTS_OF_A_JOB,
+    OBJECTS_OF_A_SEGMENT,
+    SEGMENTS,
+    SPLICE_SECONDS,
+    TRANSCODER_SECONDS,
+    WRITES_OF_A_JOB,
+    WRITES_OF_A_SEGMENT,
+    new_bytes,
+)
 from docs.marked import table, write_filled
-from events.requests import Resolution
 from functions.on_sweep import SWEEP_LIMIT
-from pipeline import models, prices
 
 PAGE = Path(__file__).parent / "deploying.md"
+#: Where every function has its `concurrency` and its `instances_max`.
+FUNCTIONS = Path(__file__).parents[1] / "infra" / "names.tf"
 
 DAY_SECONDS = 86_400
 
-#: The film of the tables: two minutes of 1080p, as most are.
-SEGMENTS = 15
-SEGMENT_SECONDS = 8
-#: What a 1080p clip of Veo is taken to weigh. An assumption: no machine here has made one.
-CLIP_BITRATE_BPS = 8_000_000
-
-#: Documents written and read, at most, for a segment and once for a job. Source: tests/cloud/test_firestore_cost.py.
-WRITES_OF_A_SEGMENT, WRITES_OF_A_JOB = 4, 10
-READS_OF_A_SEGMENT, READS_OF_A_JOB = 5, 20
-#: Messages of a segment (asked for, landed, done) and of a job (asked for, stitch, its objects).
-MESSAGES_OF_A_SEGMENT, MESSAGES_OF_A_JOB = 3, 6
-#: Objects written for a segment and once for a job (header, parts of the tree, film, report).
-OBJECTS_OF_A_SEGMENT, OBJECTS_OF_A_JOB = 1, 6
-#: How long the Transcoder API and an L4 are taken to work on such a film, at the speed of the film itself and at twice
-#: that. An assumption: neither was measured.
-TRANSCODER_SECONDS, L4_SECONDS = 120, 60
 #: Share of the segments that the sweep has to look at, in percent: a quiet day has none. An assumption.
 OVERDUE_PERCENT = 1
 #: The busiest minutes are taken to have this many times the day's mean.
@@ -70,7 +71,34 @@ class Limit:
 
 def limits() -> list[Limit]:
     """Give every limit that we know of, the first to be reached first."""
-    return sorted([*_of_engines(), *_of_state()], key=lambda limit: limit.films_a_day)
+    return sorted([*_of_engines(), _of_functions(), *_of_state()], key=lambda limit: limit.films_a_day)
+
+
+def slots() -> dict[str, tuple[int, int]]:
+    """Give how many calls an instance of each function takes at once, and how many instances there may be."""
+    text = FUNCTIONS.read_text(encoding="utf-8")
+    found = re.findall(r"^    (\w+) = \{[^}]*?concurrency += (\d+)\s+instances_max += (\d+)", text, re.M)
+    return {name: (int(concurrency), int(instances)) for name, concurrency, instances in found}
+
+
+def _seconds_of(function: str) -> int:
+    """Give how long all calls of a function for one film last together."""
+    return CALLS_OF_A_FILM[function] * (SPLICE_SECONDS if function == "on_stitch_requested" else CALL_SECONDS)
+
+
+def _of_functions() -> Limit:
+    """Give the function that has too few instances first."""
+    there = slots()
+    first = min(CALLS_OF_A_FILM, key=lambda name: Fraction(there[name][0] * there[name][1], _seconds_of(name)))
+    at_once, instances = there[first]
+    return Limit(
+        f"instances of `{first}`",
+        Fraction(at_once * instances),
+        Fraction(_seconds_of(first)),
+        f"{instances} of {at_once} calls each, {CALL_SECONDS} s taken for a call",
+        "messages wait and come again; one that was turned away 20 times, in some two hours, is a dead letter",
+        "`instances_max` in `infra/names.tf`, then Cloud Run's quota of processors in the region",
+    )
 
 
 def _of_engines() -> list[Limit]:
@@ -142,35 +170,13 @@ def _of_state() -> list[Limit]:
 
 def tables() -> dict[str, str]:
     """Give each table as Markdown by the name of its marker."""
-    return {"price": _price(), "limits": _limits(), "growth": _growth(), "million": _million()}
+    return film_price.tables() | {"limits": _limits(), "growth": _growth(), "million": _million()}
 
 
 def _limits() -> str:
     rows = [[limit.name, limit.said, _number(limit.films_a_day), limit.then, limit.remedy] for limit in limits()]
     head = ["what", "how much there is", "reached at films a day", "what happens then", "what to raise"]
     return table(head, rows, figures=False) + "\n"
-
-
-def _price() -> str:
-    """What a film costs, dearest first."""
-    intro = f"List prices of {prices.PRICED_ON}, without free tiers:\n\n"
-    rows = [[name, arithmetic, _usd(micro_usd)] for name, arithmetic, micro_usd in _items()]
-    return intro + table(["what", "arithmetic", "USD"], rows, figures=False) + "\n"
-
-
-def _items() -> list[tuple[str, str, Fraction]]:
-    seconds = SEGMENTS * SEGMENT_SECONDS
-    model = models.MODELS["veo-3.1-fast-generate-"]
-    veo = model.second_micro_usd[Resolution.FULL_HD]
-    reads = SEGMENTS * READS_OF_A_SEGMENT + READS_OF_A_JOB
-    writes = SEGMENTS * WRITES_OF_A_SEGMENT + WRITES_OF_A_JOB
-    objects = SEGMENTS * OBJECTS_OF_A_SEGMENT + OBJECTS_OF_A_JOB
-    firestore = Fraction(reads * prices.FIRESTORE_READS_MICRO_USD + writes * prices.FIRESTORE_WRITES_MICRO_USD, 100_000)
-    return [
-        ("clips by Veo 3.1 fast, 1080p", f"{seconds} s × ${_usd(Fraction(veo))}", Fraction(seconds * veo)),
-        ("Firestore", f"{reads} reads, {writes} writes", firestore),
-        ("Cloud Storage requests", f"{objects} writes", Fraction(objects * prices.WRITE_REQUEST_NANO_USD, 1000)),
-    ]
 
 
 def _growth() -> str:
@@ -193,10 +199,22 @@ def _million() -> str:
     reached = {limit.name: limit.films_a_day for limit in limits()}
     environments = -(-films // reached[FIRESTORE])
     times = round(Fraction(films, reached[VEO]))
+    more = ", ".join(f"{wanted} for `{name}`" for name, wanted in _instances_wanted(films // environments).items())
     return (
         f"A million films a day is {environments} such environments, Veo's quota at {_number(times)} times its "
-        f"default, and {_number(_new_gigabytes(films) // 1000)} TB of new objects a day.\n"
+        f"default, and {_number(_new_gigabytes(films) // 1000)} TB of new objects a day. In each of them "
+        f"`instances_max` is then {more}.\n"
     )
+
+
+def _instances_wanted(films: int) -> dict[str, int]:
+    """Give the functions that have too few instances for so many films a day, and how many they want."""
+    wanted: dict[str, int] = {}
+    for name, (at_once, instances) in slots().items():
+        if name in CALLS_OF_A_FILM:
+            needed = -(-films * PEAK * _seconds_of(name) // (DAY_SECONDS * at_once))
+            wanted |= {name: needed} if needed > instances else {}
+    return wanted
 
 
 #: How long a clip is taken to be made. Source: Google's and others' figures, 30 s to 3 minutes.
@@ -215,22 +233,16 @@ def _at(films: int) -> list[str]:
         _number(round(busiest * writes)),
         _number(round(busiest * messages)),
         f"{_number(_new_gigabytes(films))} GB",
-        f"${_number(round(films * _items()[0][2] / 10**6))}",
+        f"${_number(round(films * film_price.clips_micro_usd() / 10**6))}",
     ]
 
 
 def _new_gigabytes(films: int) -> int:
-    clip_bytes = SEGMENT_SECONDS * CLIP_BITRATE_BPS // 8
-    # The clips, and the film, which is as long.
-    return round(Fraction(films * 2 * SEGMENTS * clip_bytes, 10**9))
+    return round(Fraction(new_bytes(films), 10**9))
 
 
 def _number(value: int) -> str:
     return f"{value:,}"
-
-
-def _usd(micro_usd: Fraction) -> str:
-    return f"{float(micro_usd) / 10**6:.5f}".rstrip("0").rstrip(".")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

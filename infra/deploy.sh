@@ -22,6 +22,6 @@ source infra/deploy/artifacts.sh
 source infra/deploy/whole.sh
 source infra/deploy/live.sh
 
-run_steps tools login project apis agents quotas state ground source images plan apply firebase smoke
+run_steps tools login project apis agents quotas state ground source images plan apply firebase smoke app
 say ""
 say "Deployed: https://console.cloud.google.com/run?project=$PROJECT"

@@ -12,7 +12,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from docs import capacity
+from docs import capacity, film
 from docs.figures import figures
 from docs.marked import filled
 from docs.samples import PAGE, samples
@@ -85,7 +85,7 @@ def test_the_page_on_deploying_counts_reads_and_writes_as_they_are_measured() ->
     measured = (ROOT / "tests" / "cloud" / "test_firestore_cost.py").read_text(encoding="utf-8")
 
     for name in ("WRITES", "READS"):
-        counted = [getattr(capacity, f"{name}_OF_A_{what}") for what in ("SEGMENT", "JOB")]
+        counted = [getattr(film, f"{name}_OF_A_{what}") for what in ("SEGMENT", "JOB")]
         assert f"{name}_OF_A_SEGMENT, {name}_OF_A_JOB = {counted[0]}, {counted[1]}" in measured
 
 

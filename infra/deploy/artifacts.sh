@@ -38,7 +38,17 @@ step_images() {
     doing "have Cloud Build make the images (some ten minutes, within its free minutes of a day)"
     gcloud builds submit "$IMAGES_ZIP" --config=infra/cloudbuild.yaml "--region=$REGION" \
         "--service-account=projects/$PROJECT/serviceAccounts/$account" "--gcs-source-staging-dir=gs://$source/builds" \
-        "--substitutions=_REPOSITORY=$(repository),_TAG=$IMAGES_TAG" >&2
+        "--substitutions=_REPOSITORY=$(repository),_TAG=$IMAGES_TAG" >&2 || no_images
+}
+
+no_images() {
+    say ""
+    say "  The images were not built. What the build said is at"
+    say "  https://console.cloud.google.com/cloud-build/builds;region=$REGION?project=$PROJECT"
+    say "  If no build began, and it is said above that builds cannot run in this region because of quota restrictions:"
+    say "  Google lets some projects, new ones mostly, build in a few regions only. Of those with an L4 that is europe-west1,"
+    say "  so deploy with REGION=europe-west1, or have Google's support lift it: the functions are built in $REGION as well."
+    exit 1
 }
 
 repository() {

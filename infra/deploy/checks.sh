@@ -63,10 +63,12 @@ step_apis() {
 }
 
 step_agents() {
-    local each
+    local each said
     for each in "${AGENTS[@]}"; do
         doing "have Google make its account of $each, if it is not there"
-        gcloud beta services identity create "--service=$each" "--project=$PROJECT" >/dev/null
+        # Most services answer with the account that is there; one that refuses to make it twice is as good.
+        said="$(gcloud beta services identity create "--service=$each" "--project=$PROJECT" 2>&1)" ||
+            [[ "$said" =~ ALREADY_EXISTS|already\ exists ]] || fail "$said"
     done
 }
 

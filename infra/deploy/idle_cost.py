@@ -33,14 +33,22 @@ _IDLE_VCPU_SECOND = 2_500  # of an instance that waits; from general knowledge
 _IDLE_GIB_SECOND = 2_500  # the same
 _FIRESTORE_READ = 300  # 50,000 are free in a day
 _PUBSUB_BYTE = 40_000_000_000 / 2**40  # 10 GiB are free in a month
-#: Google's pricing examples as others quote them in October 2026; alerts are billed since May 2026 at the earliest.
+_LOG_BYTE = 500_000_000 / 2**30  # 50 GiB are free in a month and a project
+#: Alerts cost nothing before this day, and afterwards so much a month for each metric that a condition names, and a
+#: million points that its looks give. Source: Google's page "Observability pricing" ("Starting no sooner than September
+#: 1, 2027 …"), as five independent notes of September and October 2026 quote it; the page itself could not be read.
+ALERTS_FREE_UNTIL = "2027-09-01"
 _METRIC_REFERENCE = 350_000_000
 _MILLION_POINTS = 500_000_000
-#: A condition is looked at every half minute.
+#: A condition on a metric is looked at every half minute.
 _LOOKS = MONTH_SECONDS // 30
 
 #: Shortest that a call of a function is billed, and about what a sweep takes that finds nothing. In milliseconds.
 _SWEEP_MS = 100
+#: Memory of the function that sweeps, in GiB; it has one processor. Both are what infra/names.tf and functions.tf say.
+SWEEP_GIB = 1
+#: What a sweep leaves in the log: two lines of the Scheduler and one of Cloud Run, a kB or so each. An assumption.
+_SWEEP_LOG_BYTES = 3000
 #: Documents that a sweep over nothing reads: each of its queries costs one; tests/infra/test_idle_cost.py measures it.
 SWEEP_READS = 2
 #: A message is billed as this much when it is published, and again when it is delivered. In bytes.
@@ -65,10 +73,9 @@ class Line:
 STORED = {
     "google_storage_bucket": "$0.020 a GiB: films, clips, sources",
     "google_firestore_database": "$0.15 a GiB after the first, and as much for the seven days to go back to",
-    "google_artifact_registry_repository": "$0.10 a GiB after the first half: images of jobs and functions",
-    "google_bigquery_dataset": "$0.02 a GiB after the first ten",
-    "google_bigquery_table": "$0.02 a GiB after the first ten",
-    "google_logging_project_bucket_config": "nothing for its first 30 days",
+    "google_artifact_registry_repository": "$0.10 a GiB after the first half: images of jobs and functions, 1 to 3 GiB",
+    "google_bigquery_dataset": "nothing: its views hold nothing; what they read of the log, a TiB a month, is free",
+    "google_logging_project_bucket_config": "$0.01 a GiB after a line's first 30 days",
 }
 
 #: What costs nothing by being there.
@@ -77,6 +84,7 @@ FREE = frozenset(
     for name in (
         "bigquery_dataset_iam_member",
         "bigquery_routine",
+        "bigquery_table",
         "bigquery_table_iam_member",
         "billing_budget",
         "cloud_run_v2_job",
@@ -112,18 +120,18 @@ def scheduler(jobs: Sequence[Values]) -> Iterator[Line]:
     price = len(jobs) * _SCHEDULER_JOB
     yield Line("Cloud Scheduler", price, max(0, len(jobs) - 3) * _SCHEDULER_JOB, f"{len(jobs)} jobs, three are free")
     runs = sum(runs_of_a_month(job["schedule"]) for job in jobs)
-    woken = runs * (_REQUEST + _SWEEP_MS * (_VCPU_SECOND + _GIB_SECOND // 2) // 1000)
+    woken = runs * (_REQUEST + _SWEEP_MS * (_VCPU_SECOND + SWEEP_GIB * _GIB_SECOND) // 1000)
     seconds = runs * _SWEEP_MS // 1000
     free = runs <= 2_000_000 and seconds <= 180_000
-    yield Line("Functions that they wake", woken, 0 if free else woken, f"{runs} calls of {_SWEEP_MS} ms")
+    yield Line("Functions that they wake", woken, 0 if free else woken, f"{runs} calls, {_SWEEP_MS} ms taken for each")
     reads = runs * SWEEP_READS
-    yield Line(
-        "Firestore's reads of these", reads * _FIRESTORE_READ, 0 if reads / 30.4 <= 50_000 else reads * _FIRESTORE_READ
-    )
-    size = runs * _MESSAGE_BYTES
-    yield Line(
-        "Pub/Sub's messages to these", int(size * _PUBSUB_BYTE), 0 if size <= 10 * 2**30 else int(size * _PUBSUB_BYTE)
-    )
+    yield _used("Firestore's reads of these", reads, _FIRESTORE_READ, 50_000 * 30)
+    yield _used("Pub/Sub's messages to these", runs * _MESSAGE_BYTES, _PUBSUB_BYTE, 10 * 2**30)
+    yield _used("Lines in the log of these", runs * _SWEEP_LOG_BYTES, _LOG_BYTE, 50 * 2**30)
+
+
+def _used(name: str, number: int, price: float, free: int) -> Line:
+    return Line(name, int(number * price), 0 if number <= free else int(number * price))
 
 
 def runs_of_a_month(schedule: str) -> int:
@@ -161,17 +169,27 @@ def _gib(text: str) -> float:
 
 
 def alerts(policies: Sequence[Values]) -> Iterator[Line]:
-    """Reckon the alerts: each metric that a condition names, and the points that a look at it gives."""
-    references = points = count = 0
-    for policy in policies:
-        for condition in policy.get("conditions") or []:
-            count += 1
-            asked = condition.get("condition_prometheus_query_language") or []
-            references += sum(len(set(re.findall(r"\w+(?=\{)", each["query"]))) or 1 for each in asked) or 1
-            # Our own metrics have no points while nobody makes a film; Google's have, one a look at least.
-            points += 0 if asked else _LOOKS
-    nano = references * _METRIC_REFERENCE + points * _MILLION_POINTS // 1_000_000
-    yield Line("Alerts", nano, nano, f"{count} conditions on {references} metrics; see below")
+    """Reckon the alerts: nothing yet; the note says what they come to once they are billed."""
+    conditions = [each for policy in policies for each in policy.get("conditions") or []]
+    later = sum(_of_a_condition(each) for each in conditions)
+    yield Line(
+        "Alerts",
+        0,
+        0,
+        f"{len(conditions)} conditions: free; from {ALERTS_FREE_UNTIL} at the earliest {_usd(later)} at most",
+    )
+
+
+def _of_a_condition(condition: Values) -> int:
+    """Give what a condition costs in a month once alerts are billed, at most, in nano US dollars."""
+    queries = [each["query"] for each in condition.get("condition_prometheus_query_language") or []]
+    if queries:
+        # Our own metrics have no points while nobody makes a film.
+        return _METRIC_REFERENCE * sum(len(re.findall(r"\w+(?=\{)", each)) or 1 for each in queries)
+    # Google's metrics have, one a look for each thing that the filter names.
+    named = [re.findall(r'"([^"]*\|[^"]*)"', each.get("filter") or "") for each in condition["condition_threshold"]]
+    things = max((len(names.split("|")) for found in named for names in found), default=1)
+    return _METRIC_REFERENCE + things * _LOOKS * _MILLION_POINTS // 1_000_000
 
 
 def secrets(versions: Sequence[Values]) -> Iterator[Line]:
@@ -207,19 +225,17 @@ def words_of(plan: Mapping[str, Any]) -> str:
     found = resources(plan)
     lines = [line for kind, reckon in PRICED.items() if kind in found for line in reckon(found[kind])]
     told = [f"  A month in which nobody uses it, at the prices of {PRICED_ON}:", ""]
-    told.append(f"  {'':<30}{'list price':>12}{'free tiers off':>16}")
+    told.append(f"  {'':<30}{'list price':>12}{'left to pay':>14}")
     for line in (*lines, Line("together", sum(x.list_nano_usd for x in lines), sum(x.left_nano_usd for x in lines))):
         told.append(
-            f"  {line.name:<30}{_usd(line.list_nano_usd):>12}{_usd(line.left_nano_usd):>16}  {line.note}".rstrip()
+            f"  {line.name:<30}{_usd(line.list_nano_usd):>12}{_usd(line.left_nano_usd):>14}  {line.note}".rstrip()
         )
-    told += ["", "  and what is stored, by the month:"]
+    told += [
+        "  (left to pay: where the project has Google's free tiers to itself)",
+        "",
+        "  and what is stored, by the month:",
+    ]
     told += [f"  {kind.removeprefix('google_'):<30}{STORED[kind]}" for kind in STORED if kind in found]
-    if "google_monitoring_alert_policy" in found:
-        told += [
-            "",
-            "  Google bills alerts since May 2026 at the earliest. $0.35 a metric and $0.50 a million points are",
-        ]
-        told += ["  what others quote of its examples; its price list could not be read for this table."]
     if missing := unknown(found):
         told += ["", f"  Not in the table, so not reckoned: {', '.join(missing)}"]
     return "\n".join(told)

@@ -17,8 +17,9 @@ api_key() {
     local name
     name="$(find_key)" || return
     if [[ -z "$name" ]]; then
+        # It prints the key as well, which belongs into no log.
         gcloud services api-keys create "--display-name=$SMOKE_KEY" --api-target=service=identitytoolkit.googleapis.com \
-            >&2 || return
+            >/dev/null || return
         name="$(find_key)" || return
     fi
     gcloud services api-keys get-key-string "$name" --format='value(keyString)'
@@ -81,4 +82,13 @@ smoke_film() {
     say ""
     say "The smoke film, $size bytes:"
     printf '%s\n' "$film"
+}
+
+# Last of all, so that it stays on the screen; FROM=app says it again.
+step_app() {
+    terraform_ready
+    doing "say what an app needs to know"
+    local told
+    told="$(tf output -json)"
+    "$PYTHON" infra/deploy/app.py "$PROJECT" <<<"$told" >&2
 }

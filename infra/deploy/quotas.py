@@ -18,6 +18,8 @@ from typing import Any
 
 #: Cloud Run's L4 without zonal redundancy, the only kind that its jobs take.
 GPU_QUOTA = "NvidiaL4GpuAllocNoZonalRedundancyPerProjectRegion"
+#: What orders of clips count against. Source: what Vertex AI answers with 429, and its list of metrics of quotas.
+_VEO_METRIC = "long_running_online_prediction_requests_per_base_model"
 
 Info = Mapping[str, Any]
 
@@ -53,9 +55,10 @@ def transcoder_jobs(infos: Sequence[Info], region: str) -> int | None:
 def veo_requests(infos: Sequence[Info], region: str) -> dict[str, int]:
     """Give how many orders a minute each Veo model takes in a region: the model's name → its limit."""
     told: dict[str, int] = {}
-    for name, dimensions, value in limits(infos, region):
+    orders = [info for info in infos if _VEO_METRIC in info.get("metric", "")]
+    for _, dimensions, value in limits(orders, region):
         model = dimensions.get("base_model", "")
-        if model.startswith("veo") and re.search(r"PerMinute", name, re.I):
+        if model.startswith("veo"):
             told[model] = max(value, told.get(model, 0))
     return told
 

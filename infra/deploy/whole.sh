@@ -67,6 +67,13 @@ recall_log() {
     fi
 }
 
+not_all_made() {
+    say ""
+    say "  Not everything was made; Terraform says above what and why. What was made stays made. Where an account or a right"
+    say "  is said not to be there that was made just now, wait some minutes: it takes Google so long to tell all its"
+    fail "machines. Then go on with FROM=plan."
+}
+
 step_apply() {
     if [[ ! -f "$WORK/whole.plan" ]]; then
         [[ -f "$WORK/planned" ]] || fail "There is no plan to carry out; go on with FROM=plan."
@@ -78,5 +85,5 @@ step_apply() {
     # A plan is good once: after a failure the next one begins with what is there by then.
     mv "$WORK/whole.plan" "$WORK/applied.plan"
     rm -f "$WORK/planned"
-    tf apply -input=false "$WORK/applied.plan" >&2 || fail "Not everything was made; go on with FROM=plan."
+    tf apply -input=false "$WORK/applied.plan" >&2 || not_all_made
 }

@@ -64,6 +64,7 @@ class Recorded:
         #: Calls that fail; empty for none.
         self.failing = ""
         self.cards = 3
+        self.identity: Answer = (0, "")
         self.app_check = False
         self.deletes_films = False
         self.terraform_version = "1.11.4"
@@ -129,7 +130,7 @@ class Recorded:
             "billing projects describe": lambda _: (0, "True"),
             "services list": lambda _: (0, "\n".join(self.all("apis"))),
             "services enable": lambda names: self.keep("apis", *names),
-            "beta services identity create": lambda _: (0, ""),
+            "beta services identity create": lambda _: self.identity,
             "logging buckets describe": lambda names: self._is_there("deleted logs", names[0], "DELETE_REQUESTED"),
             "logging buckets undelete": lambda names: self.remove("deleted logs", names[0]),
             "beta quotas info list": lambda _: (0, self._quotas(option(arguments, "--service"))),
@@ -189,7 +190,7 @@ class Recorded:
             "show": lambda: (0, self._shown()),
             "apply": lambda: self._apply(Path(rest[-1])),
             "console": lambda: (0, f'"{self._values()[read]}"'),
-            "output": lambda: (0, _OUTPUTS[rest[-1]]),
+            "output": lambda: (0, _OUTPUTS.get(rest[-1]) or _ALL_OUTPUTS),
             "state": lambda: self.remove("state", rest[1]) if rest[0] == "rm" else (0, "\n".join(self.all("state"))),
         }
         return answers[command]()
@@ -245,7 +246,7 @@ class Recorded:
         return 0, ""
 
 
-_OUTPUTS = {
+_OUTPUTS: dict[str, str] = {
     "source_bucket": "my-films-4711-longreel-production-source",
     "build_account": "lr-production-build@my-films-4711.iam.gserviceaccount.com",
     "bucket": BUCKET.removeprefix("gs://"),
@@ -253,6 +254,14 @@ _OUTPUTS = {
     "firestore_database": "(default)",
     "callables": json.dumps({"createJob": "https://create.example", "createUploadUrl": "https://upload.example"}),
 }
+_ALL_OUTPUTS = json.dumps(
+    {
+        **{name: {"value": value} for name, value in _OUTPUTS.items()},
+        "callables": {"value": json.loads(_OUTPUTS["callables"])},
+        "jobs_collection": {"value": "videoJobs"},
+        "topic_prefix": {"value": "production-"},
+    }
+)
 
 
 class _Server(socketserver.ThreadingTCPServer):

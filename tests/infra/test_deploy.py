@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,13 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from adapters.config import read_cloud_config
 from infra.deploy.plan_guard import losses
 from tests.infra.recorded import Recorded
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SCRIPTS = sorted([*(ROOT / "infra").glob("*.sh"), *(ROOT / "infra" / "deploy").glob("*.sh")])
-STEPS = """tools login project apis agents quotas state ground source images plan apply firebase smoke""".split()  # noqa: SIM905 # as deploy.sh has them
+STEPS = """tools login project apis agents quotas state ground source images plan apply firebase smoke app""".split()  # noqa: SIM905 # as deploy.sh has them
 
 #: A call that changes something in the project.
 CHANGES = re.compile(
@@ -142,6 +144,44 @@ def test_the_plan_is_shown_with_its_price_before_anything_is_applied(deployed: t
     assert "A month in which nobody uses it" in ran.stderr.partition("\napply\n")[0]
 
 
+def test_the_last_words_are_what_an_app_needs_to_know_and_can_be_had_again(deployed: tuple[Machine, Ran]) -> None:
+    machine, ran = deployed
+
+    again = machine.run(FROM="app")
+
+    for told in (ran, again):
+        assert "    createJob         https://create.example\n" in told.stderr
+        assert "collection videoJobs of Firestore's database (default) in my-films-4711\n" in told.stderr
+        assert "Films: gs://my-films-4711-longreel-production-media\n" in told.stderr
+        # What an operator's shell needs is what the functions read.
+        exported = dict(re.findall(r"^    export (\w+)=(.+)$", told.stderr, re.M))
+        config = read_cloud_config({name: shlex.split(value)[0] for name, value in exported.items()})
+        assert (config.topic_prefix, config.firestore_database) == ("production-", "(default)")
+    assert (again.stdout, again.changes()) == ("", [])
+
+
+def test_where_builds_cannot_run_in_the_region_it_is_said_which_one_to_take(machine: Machine) -> None:
+    machine.world.failing = "gcloud builds submit"
+
+    ran = machine.run()
+
+    assert ran.status == 1
+    assert "deploy with REGION=europe-west1" in ran.stderr
+    assert "https://console.cloud.google.com/cloud-build/builds;region=us-east4?project=my-films-4711" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [("ALREADY_EXISTS: service identity", 0), ("PERMISSION_DENIED: not you", 1)]
+)
+def test_an_account_of_googles_that_is_there_already_is_no_failure(machine: Machine, said: str, status: int) -> None:
+    machine.world.identity = (1, said)
+
+    ran = machine.run(SMOKE="off")
+
+    assert ran.status == status
+    assert (said in ran.stderr) is bool(status)
+
+
 def test_a_second_deployment_changes_nothing_and_still_makes_a_film(deployed: tuple[Machine, Ran]) -> None:
     machine, first = deployed
 
@@ -182,6 +222,7 @@ FAILURES = (
     ("smoke", "terraform .* output -json callables"),
     ("smoke", "python infra/smoke/film.py"),
     ("smoke", "gcloud storage objects describe .*film.mp4"),
+    ("app", "terraform .* output -json ?$"),
 )
 
 
@@ -194,7 +235,7 @@ def test_a_step_that_fails_is_named_with_what_it_was_doing_and_the_command_that_
         assert broken.status != 0, (step, pattern)
         assert f"The step '{step}' failed while it was to: " in broken.stderr, (pattern, broken.stderr)
         assert f"go on with: make deploy PROJECT=my-films-4711 REGION=us-east4 FROM={step}\n" in broken.stderr
-        assert broken.stdout == ""
+        assert broken.stdout == "" or step == "app"
         first = step
     machine.world.failing = ""
 
@@ -210,7 +251,8 @@ def test_an_apply_that_breaks_off_is_planned_anew(machine: Machine) -> None:
     machine.world.failing = ""
     finished = machine.run(FROM="plan")
 
-    assert "Not everything was made; go on with FROM=plan." in broken.stderr
+    assert "Not everything was made; Terraform says above what and why." in broken.stderr
+    assert "Then go on with FROM=plan." in broken.stderr
     assert "There is no plan to carry out; go on with FROM=plan." in resumed.stderr
     assert finished.status == 0
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import runpy
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cloud.emulators import _sdk as cloud_sdk
 from tests.infra import terraform
+from tests.infra.gcloud_commands import absent, unknown
 from tests.infra.recorded import Recorded
 from tests.infra.test_deploy import Machine
 
@@ -31,43 +31,50 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     return found
 
 
-def absent(reason: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@cache
-def tree() -> dict[str, Any]:
-    """Give gcloud's own table of commands and flags, by which it completes what is typed."""
-    sdk = cloud_sdk()
-    table = sdk and sdk / "data" / "cli" / "gcloud_completions.py"
-    if not table or not table.is_file():
-        absent("there is no Cloud SDK here; install google-cloud-cli")
-    found: dict[str, Any] = runpy.run_path(str(table))["STATIC_COMPLETION_CLI_TREE"]
-    return found
-
-
-def unknown(call: list[str]) -> Iterator[str]:
-    """Give what gcloud does not know of a call."""
-    node, words = tree(), [each for each in call[1:] if not each.startswith("-")]
-    flags = dict(node["flags"])
-    while words and words[0] in node.get("commands", {}):
-        node = node["commands"][words.pop(0)]
-        flags |= node.get("flags", {})
-    if node.get("commands"):
-        yield f"{' '.join(call)}: no such command"
-    for each in call[1:]:
-        name = each.partition("=")[0]
-        if each.startswith("--") and name not in flags and name.replace("--no-", "--") not in flags:
-            yield f"{' '.join(call)}: no flag {name}"
-
-
 def test_gcloud_knows_every_command_and_flag(calls: list[list[str]]) -> None:
     asked = [call for call in calls if call[0] == "gcloud"]
 
     assert len({" ".join(call[1:4]) for call in asked}) > 15
     assert [fault for call in asked for fault in unknown(call)] == []
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "docs" / name for name in ("deploying.md", "operating.md", "cloud.md")]
+SCRIPTS = [*(ROOT / "infra").glob("*.sh"), *(ROOT / "infra" / "deploy").glob("*.sh")]
+
+
+def told(pattern: str) -> Iterator[list[str]]:
+    """Give the commands that people are told to run, by pages and by scripts that fail."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        spans = re.findall(r"^```\w*\n(.+?)^```", text, re.M | re.S)
+        # In a line of text a command may go on in the next one.
+        spans += [each.replace("\n", " ") for each in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+        for span in spans:
+            whole = span.replace("\\\n", "")
+            yield from (shlex.split(each) for each in re.findall(rf"(?:^|&& ){pattern} .+", whole, re.M))
+    for script in SCRIPTS:
+        said = re.findall(rf'fail ".*?: ({pattern} [^"]+)"', script.read_text(encoding="utf-8"))
+        yield from (shlex.split(each) for each in said)
+
+
+def test_gcloud_knows_every_command_that_people_are_told_to_run() -> None:
+    asked = [call[call.index("gcloud") :] for call in told("gcloud")]
+
+    assert len(asked) >= 5
+    assert [fault for call in asked for fault in unknown(call)] == []
+    # A deployed topic's name begins with its environment.
+    published = [call[4] for call in asked if call[1:4] == ["pubsub", "topics", "publish"]]
+    assert [name for name in published if not name.startswith("production-")] == []
+
+
+def test_make_knows_every_deployment_that_people_are_told_to_run() -> None:
+    handed = re.findall(r"^export (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[0].split()
+    asked = [call[call.index("make") + 1 :] for call in told("make (?:deploy|destroy)")]
+
+    assert {call[0] for call in asked} == {"deploy", "destroy"}
+    given = {each.partition("=")[0] for call in asked for each in call[1:]}
+    assert {"PROJECT", "REGION", "ENVIRONMENT", "FROM"} <= given <= set(handed)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +83,7 @@ def test_gcloud_knows_every_command_and_flag(calls: list[list[str]]) -> None:
         "gcloud storage bucket describe gs://b",
         "gcloud storage buckets create gs://b --uniform-access",
         "gcloud services api-keys make --display-name=k",
+        "gcloud auth login --verbosity=loud",
     ],
 )
 def test_a_command_or_flag_that_is_not_there_is_noticed(call: str) -> None:

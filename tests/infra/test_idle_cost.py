@@ -51,14 +51,53 @@ def test_every_kind_of_resource_of_infra_has_its_price_or_is_known_to_have_none(
     assert not FREE & set(PRICED)
 
 
-def test_while_nobody_uses_it_nothing_is_paid_for_but_alerts_and_storage(plan: dict[str, Any]) -> None:
+def test_while_nobody_uses_it_nothing_is_paid_for_but_storage(plan: dict[str, Any]) -> None:
     found = resources(plan)
 
-    left = {line.name: line.left_nano_usd for kind, reckon in PRICED.items() for line in reckon(found.get(kind, []))}
+    lines = [line for kind, reckon in PRICED.items() for line in reckon(found.get(kind, []))]
 
-    assert {name for name, nano in left.items() if nano} == {"Alerts"}
-    assert left["Alerts"] < 5_000_000_000
+    assert [line.name for line in lines if line.left_nano_usd] == []
     assert "Not in the table" not in words_of(plan)
+    # What the page on deploying says of it.
+    without_free_tiers = round(sum(line.list_nano_usd for line in lines) / 1e9, 2)
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    assert f"Without the free tiers it is ${without_free_tiers:.2f}" in page
+
+
+def test_alerts_are_free_until_google_bills_them_and_what_they_cost_then_is_said(plan: dict[str, Any]) -> None:
+    [line] = idle_cost.alerts(resources(plan)["google_monitoring_alert_policy"])
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+
+    assert (line.list_nano_usd, line.left_nano_usd) == (0, 0)
+    # Without a daily limit: five references to metrics in PromQL, four by filters; and what those filters name, each a
+    # point every half minute: 11 functions, 4 jobs, 7 topics, the dead letters.
+    dollars = 9 * 0.35 + (11 + 4 + 7 + 1) * 2 * 60 * 730 * 0.5 / 1e6
+    assert line.note == f"8 conditions: free; from 2027-09-01 at the earliest ${dollars:.2f} at most"
+    assert f"from {idle_cost.ALERTS_FREE_UNTIL} at the earliest" in page
+    assert f"${dollars:.2f}" in page
+
+
+def test_a_sweep_is_reckoned_on_the_machine_that_it_runs_on(plan: dict[str, Any]) -> None:
+    functions = resources(plan)["google_cloudfunctions2_function"]
+    [sweep] = [each["service_config"][0] for each in functions if each["name"].endswith("-on-sweep")]
+
+    assert (sweep["available_cpu"], sweep["available_memory"]) == ("1", f"{idle_cost.SWEEP_GIB}Gi")
+
+
+def test_the_month_of_a_sweep_is_reckoned_as_by_hand() -> None:
+    by_name = {line.name: line.list_nano_usd / 1e9 for line in idle_cost.scheduler([{"schedule": "* * * * *"}])}
+
+    # 43,800 minutes; $0.40 a million calls, 0.1 s of a vCPU at $0.000024 and of a GiB at $0.0000025; two reads at
+    # $0.03 a hundred thousand; 1,000 bytes out and in at $40 a TiB; 3,000 bytes of log at $0.50 a GiB.
+    assert by_name == pytest.approx(
+        {
+            "Cloud Scheduler": 0.10,
+            "Functions that they wake": 43_800 * (0.4e-6 + 0.1 * (24e-6 + 2.5e-6)),
+            "Firestore's reads of these": 43_800 * 2 * 0.03 / 100_000,
+            "Pub/Sub's messages to these": 43_800 * 2000 * 40 / 2**40,
+            "Lines in the log of these": 43_800 * 3000 * 0.5 / 2**30,
+        }
+    )
 
 
 def test_an_instance_that_waits_is_seen_in_the_bill(plan: dict[str, Any]) -> None:
@@ -112,9 +151,13 @@ def test_quotas_of_the_region_are_told_and_those_of_others_are_not() -> None:
     assert gpu_cards([there], "us-east4") is None
     assert quota_words("gpu", [there], "us-east4").startswith("unknown L4 cards")
     assert transcoder_jobs([info("ConcurrentJobsPerRegion", location="us-east4")], "us-east4") == 7
-    asked = info("LongRunningPredictPerMinutePerModel", region="us-east4", base_model="veo-3.1-fast-generate-001")
+    asked = info("AnyId", region="us-east4", base_model="veo-3.1-fast-generate-001")
+    asked["metric"] = "aiplatform.googleapis.com/long_running_online_prediction_requests_per_base_model"
     assert veo_requests([asked], "us-east4") == {"veo-3.1-fast-generate-001": 7}
-    assert veo_requests([info("PerMinute", region="us-east4", base_model="gemini-3")], "us-east4") == {}
+    asked["dimensionsInfos"][0]["dimensions"]["base_model"] = "gemini-3"
+    assert veo_requests([asked], "us-east4") == {}
+    other = {**info("AnyId", region="us-east4", base_model="veo-3.1-fast-generate-001"), "metric": "tuning_jobs"}
+    assert veo_requests([other], "us-east4") == {}
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"quotaId": st.just(GPU_QUOTA), "dimensionsInfos": st.just([])})))
@@ -122,7 +165,7 @@ def test_a_list_without_values_is_no_error(infos: list[dict[str, Any]]) -> None:
     assert gpu_cards(infos, "us-east4") is None
 
 
-@pytest.mark.parametrize("name", ["idle_cost.py", "plan_guard.py", "quotas.py", "source.py"])
+@pytest.mark.parametrize("name", ["app.py", "idle_cost.py", "plan_guard.py", "quotas.py", "source.py"])
 def test_a_program_that_is_called_wrongly_says_how_to_call_it(name: str) -> None:
     program = ROOT / "infra" / "deploy" / name
 
