@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -27,6 +26,7 @@ from events.log_lines import FIELDS
 from tests.functions.conftest import clip_of as clip_of
 from tests.functions.conftest import make_world as make_world
 from tests.functions.world import ManualClock, World
+from tests.infra.views_in_duckdb import Line, rows_of_views
 
 VIEWS = Path(__file__).parents[2] / "infra" / "views"
 #: Those that others are made of come first.
@@ -35,10 +35,6 @@ ORDER = ("decisions", "jobs", "cost_per_user_and_day", "latencies", "failures", 
 VIEW_OF = {re.sub(r"_(\w)", lambda found: found[1].upper(), name): name for name in ORDER[2:]}
 LINES, DATASET = "my-films.longreel_production_lines._AllLogs", "my-films.longreel_production"
 FILTERED = RenderFailed("It must not be shown.", code="filtered")
-#: The columns that are asked for. Source: Google, "Log Analytics: schema of a log view", which is that of LogEntry.
-ALL_LOGS = """CREATE TABLE "_AllLogs" (
-    timestamp TIMESTAMPTZ, receive_timestamp TIMESTAMPTZ, insert_id VARCHAR, log_name VARCHAR, json_payload JSON
-)"""
 
 
 def query_of(name: str) -> str:
@@ -52,7 +48,7 @@ class Lines(logging.Handler):
 
     def __init__(self, world: World) -> None:
         super().__init__()
-        self.rows: list[tuple[Any, ...]] = []
+        self.rows: list[Line] = []
         self._world = world
         self.setFormatter(JsonLines())
 
@@ -74,13 +70,9 @@ def kept(make_world: Callable[..., World]) -> Iterator[tuple[World, Lines]]:
     log.setLevel(level)
 
 
-def database(rows: list[tuple[Any, ...]]) -> duckdb.DuckDBPyConnection:
-    """Give a database with the lines, and every view."""
-    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(ALL_LOGS)
-    # An entry may be there twice.
-    connection.executemany('INSERT INTO "_AllLogs" VALUES (?, ?, ?, ?, ?)', rows + rows[::3])
+def found_in(lines: list[Line]) -> dict[str, list[dict[str, Any]]]:
+    """Give the rows of every view over such lines."""
+    views = {}
     for name in ORDER:
         [query] = sqlglot.parse(query_of(name), read="bigquery")
         assert query is not None
@@ -88,13 +80,10 @@ def database(rows: list[tuple[Any, ...]]) -> duckdb.DuckDBPyConnection:
             # Of `project.dataset.name` DuckDB has the name alone.
             table.set("catalog", None)
             table.set("db", None)
-        connection.execute(f'CREATE VIEW "{name}" AS {query.sql(dialect="duckdb")}')
-    return connection
-
-
-def rows_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[dict[str, Any]]:
-    rows = connection.execute(f'SELECT to_json(each) FROM "{view}" AS each').fetchall()
-    return [in_whole_seconds(json.loads(row)) for (row,) in rows]
+        views[name] = query.sql(dialect="duckdb")
+    # An entry may be there twice.
+    found = rows_of_views(lines + lines[::3], views)
+    return {name: [in_whole_seconds(row) for row in rows] for name, rows in found.items()}
 
 
 def in_whole_seconds(row: dict[str, Any]) -> dict[str, Any]:
@@ -152,10 +141,10 @@ def test_each_view_has_the_numbers_of_the_report(kept: tuple[World, Lines]) -> N
 
     report = report_value(make_report(world.services.jobs, world.clock.now(), days=3))
 
-    connection = database(lines.rows)
+    views = found_in(lines.rows)
     for table, rows in report.items():
         assert rows, table
-        assert in_any_order(rows_of(connection, VIEW_OF[table])) == in_any_order(map(in_whole_seconds, rows)), table
+        assert in_any_order(views[VIEW_OF[table]]) == in_any_order(map(in_whole_seconds, rows)), table
     assert {row["what"] for row in report["latencies"]} == {"job", "generation", "stitch"}
     assert {row["errorCode"]: row["count"] for row in report["failures"]} == {
         "filtered": 2,
