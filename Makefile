@@ -1,11 +1,12 @@
 # Two commands do all the set-up on a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
 PYTHON ?= python3
-# Tests that run at once, by files; each of them may start emulators of its own.
-JOBS ?= 2
+# Tests that run at once, by files; each of them may start emulators of its own. One more than the two cores of a small
+# machine: a quarter of the time a test waits for an emulator or for a clock.
+JOBS ?= 3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo cloud-demo web test shake sim chaos check bench constraints deploy destroy clean
+.PHONY: demo cloud-demo web test shake sim chaos check check-style check-types check-imports check-infra bench constraints deploy destroy clean
 
 demo: .venv/local  ## make a real film on this machine and say where it is
 	@mkdir -p demo
@@ -17,7 +18,7 @@ cloud-demo: .venv/dev  ## make a film by all cloud functions on Google's own emu
 web: tests/web/node_modules/.package-lock.json  ## the Firebase JS SDK, for the tests in a browser and the cloud demo
 
 test: .venv/dev  ## all tests; those that need a program that is not here say how to get it
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 shake: .venv/dev  ## the property tests, with many more examples
 	$(BIN)/pytest --hypothesis-profile=shake tests/unit tests/media
@@ -35,10 +36,19 @@ chaos: .venv/dev  ## kill the real thing by -9: the embedded program 200 times, 
 	@$(BIN)/python -m tests.chaos.cloud $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
 check: .venv/dev  ## format, lint, types, import contracts, and infra/ by a real terraform
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync check-style check-types check-imports check-infra
+
+check-style: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+check-types: .venv/dev
 	$(BIN)/mypy
+
+check-imports: .venv/dev
 	$(BIN)/lint-imports
+
+check-infra: .venv/dev
 	@$(BIN)/python -m tests.infra.check
 
 bench: .venv/bench  ## what the README's figures are made of; takes a while

@@ -24,11 +24,51 @@ settings.register_profile(
 )
 settings.load_profile("gate" if os.environ.get("CI") else "quick")
 
+#: Files that take longest: begun last, one of them would keep one core at work while the others have nothing to do.
+#: Those that mostly wait and those that mostly work take turns.
+LONGEST = (
+    "tests/gpu_job/test_resume.py",
+    "tests/cloud/test_adoption.py",
+    "tests/cli/test_kill.py",
+    "tests/gpu_job/test_parallel.py",
+    "tests/test_cold_start.py",
+    "tests/test_docs.py",
+    "tests/cloud/test_cost.py",
+    "tests/gpu_job/test_hostile_films.py",
+    "tests/cloud/test_replay.py",
+    "tests/simulation/test_simulation.py",
+    "tests/cloud/test_heal.py",
+    "tests/media/hostile/test_hostile_files.py",
+    "tests/cloud/test_error_matrix.py",
+    "tests/cli/test_make.py",
+    "tests/cloud/test_routes.py",
+    "tests/infra/test_infra.py",
+    "tests/cloud/test_demo.py",
+    "tests/gpu_job/test_mixed_film.py",
+    "tests/cloud/test_twenty_films.py",
+    "tests/cli/test_stitch.py",
+    "tests/web/test_playback.py",
+    "tests/web/test_whole_film.py",
+    "tests/cli/test_stop.py",
+    "tests/simulation/test_it_catches.py",
+)
+
 
 def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(_SETTINGS_OF_THIS_MACHINE):
             del os.environ[name]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, then those with the most tests."""
+    if missing := [name for name in LONGEST if not (config.rootpath / name).is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py: LONGEST names what is not there: {', '.join(missing)}")
+    files = [item.nodeid.partition("::")[0] for item in items]
+    many = Counter(files)
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    order = sorted(range(len(items)), key=lambda at: (rank.get(files[at], len(rank)), -many[files[at]], files[at], at))
+    items[:] = [items[at] for at in order]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
