@@ -76,8 +76,8 @@ def _said(error: BaseException) -> set[tuple[str, str]]:
 
 
 def _is_harmless(error: BaseException) -> bool:
-    # The operating system's own words name a file, and why not.
-    of_the_system = isinstance(error, OSError) and type(error).__module__ == "builtins"
+    # The operating system's own words name a file, and why not; whoever makes one by hand gives it no number.
+    of_the_system = isinstance(error, OSError) and type(error).__module__ == "builtins" and error.errno is not None
     return of_the_system or type(error).__module__.partition(".")[0] in _HARMLESS
 
 

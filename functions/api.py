@@ -137,7 +137,7 @@ def _refuse_resuming_above_budget(services: Services, job_id: str) -> None:
     job = services.jobs.load(job_id)
     if job.state is JobState.FAILED:
         missing = job.cost.estimated_micro_usd - job.cost.spent_micro_usd
-        check_budget(services.budget, f"resume {job_id}", missing, services.clock.now())
+        check_budget(services.budget, f"resume {job_id}", missing, services.clock.now(), job)
 
 
 def _check_output(services: Services, output: ObjectUri) -> None:

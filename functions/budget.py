@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from events.errors import DailyLimitReached
-from pipeline.spend_port import Spend
+from pipeline.records import Job
+from pipeline.spend_port import Spend, is_counted, on_order_micro_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,9 @@ class Budget:
     daily_limit_micro_usd: int
 
 
-def check_budget(budget: Budget | None, doing: str, estimated_micro_usd: int, now: datetime) -> None:
+def check_budget(
+    budget: Budget | None, doing: str, estimated_micro_usd: int, now: datetime, again: Job | None = None
+) -> None:
     """Refuse what would take the day over its limit.
 
     Args:
@@ -30,6 +33,7 @@ def check_budget(budget: Budget | None, doing: str, estimated_micro_usd: int, no
         doing: what is asked for; begins the text of the error.
         estimated_micro_usd: what it is still to cost.
         now: aware, UTC; days are UTC's.
+        again: the job that is to go on, if one is: what the day promises it already is part of the estimate.
 
     Raises:
         DailyLimitReached: names the limit, what is spent or promised, and when the next day begins.
@@ -42,5 +46,7 @@ def check_budget(budget: Budget | None, doing: str, estimated_micro_usd: int, no
     if estimated_micro_usd > limit:
         raise DailyLimitReached(doing, limit, None, estimated_micro_usd, None)
     promised = budget.spend.since(today)
+    if again is not None and is_counted(again, today):
+        promised -= on_order_micro_usd(again)
     if promised + estimated_micro_usd > limit:
         raise DailyLimitReached(doing, limit, promised, estimated_micro_usd, today + timedelta(days=1))

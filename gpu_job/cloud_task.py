@@ -172,7 +172,7 @@ class CloudReporter(Reporter):
             self._objects.write(f"{self._folder}/{name}", json.dumps({**task, **said}, ensure_ascii=False).encode())
         except PipelineError as exc:
             # The film matters more than its progress bar, and the exit code says the rest.
-            sys.stderr.write(f"leave {name} beside the plan: {exc.message}\n")
+            sys.stderr.write(redacted(f"leave {name} beside the plan: {own_words(exc)}\n"))
 
 
 def _work_of(folder: str) -> tuple[str | None, int | None]:

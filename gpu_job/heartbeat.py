@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from events.errors import PipelineError
+from events.log_lines import redacted
+from events.own_words import own_words
 
 #: Does something from time to time; False where the work must not go on.
 Beat = Callable[[], bool]
@@ -42,5 +44,5 @@ def _goes_on(beat: Beat) -> bool:
         return False  # Nobody hears us any more.
     except PipelineError as exc:
         # A store that does not answer once is no reason to stop; the next beat may reach it.
-        sys.stderr.write(f"say that the work goes on: {exc.message}\n")
+        sys.stderr.write(redacted(f"say that the work goes on: {own_words(exc)}\n"))
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,10 @@ import pytest
 from adapters.sqlite_spend import SqliteSpend
 from events.errors import DailyLimitReached, RenderFailed, StitchFailed, Unavailable
 from functions.budget import Budget
+from pipeline.ports import Committed, Created, Decide
+from pipeline.records import Job, Segment
 from pipeline.spend_port import Spend
+from tests.functions.doubles import ReadsThrough
 from tests.functions.world import World
 
 #: Of one clip.
@@ -153,6 +156,86 @@ def test_a_job_whose_clips_are_all_paid_for_is_resumed_on_any_day(any_world: Wor
 
     assert any_world.settle(job_id).state == "completed"
     assert any_world.job(job_id).cost.spent_micro_usd == PRICE
+
+
+def test_a_job_of_today_that_just_fits_is_resumed_and_counted_once(any_world: World, limited: Limited) -> None:
+    """What it was promised before it failed is not to be had twice."""
+    limited(any_world, 3)
+    job_id = failed_with_one_of_three(any_world)
+
+    any_world.resume(job_id)
+
+    assert any_world.settle(job_id).state == "completed"
+    assert any_world.job(job_id).cost.spent_micro_usd == 3 * PRICE
+
+
+def test_a_job_of_today_is_not_resumed_where_others_have_taken_its_room(any_world: World, limited: Limited) -> None:
+    limited(any_world, 4)
+    job_id = failed_with_one_of_three(any_world)
+    any_world.create_paid(2, projectId="another")
+
+    with pytest.raises(DailyLimitReached) as refused:
+        any_world.resume(job_id)
+
+    assert (refused.value.promised_micro_usd, refused.value.estimated_micro_usd) == (2 * PRICE, 3 * PRICE)
+
+
+def test_a_job_of_yesterday_is_resumed_on_today_s_money(any_world: World, limited: Limited) -> None:
+    limited(any_world, 3)
+    job_id = failed_with_one_of_three(any_world)
+    any_world.clock.at = any_world.clock.at.replace(hour=23, minute=59, second=59)
+    with pytest.raises(DailyLimitReached):
+        any_world.create_paid(3, projectId="another")
+
+    any_world.pass_time(timedelta(seconds=1))
+    any_world.create_paid(1, projectId="another")
+    with pytest.raises(DailyLimitReached) as refused:
+        any_world.resume(job_id)
+
+    assert (refused.value.promised_micro_usd, refused.value.estimated_micro_usd) == (PRICE, 3 * PRICE)
+    assert refused.value.opens_at == any_world.clock.at.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+
+
+def test_a_forced_restart_without_room_leaves_the_job_that_runs(any_world: World, limited: Limited) -> None:
+    """What it has on order is billed, so the one that would take its place has to fit beside it."""
+    limited(any_world, 3)
+    job_id = any_world.create_paid(2)
+
+    with pytest.raises(DailyLimitReached):
+        any_world.create_paid(2, forceRestart=True)
+
+    any_world.paid.lands_at_once = True
+    assert any_world.settle(job_id).state == "completed"
+
+
+def test_requests_of_one_moment_pass_the_limit_by_no_more_than_what_they_ask_for(
+    world: World, limited: Limited
+) -> None:
+    """Both are asked before either is written: the next one of all sees both."""
+    spend = limited(world, 3)
+    store, inner = world.services.jobs, []
+
+    class Meanwhile(ReadsThrough):
+        """Lets another request through between the question and the first one's write."""
+
+        def __init__(self) -> None:
+            self.store = store
+
+        def create(self, job: Job, segments: Sequence[Segment], supersede: Any = None) -> Created:
+            if not inner:
+                inner.append(job.job_id)
+                world.create_paid(2, projectId="another")
+            return store.create(job, segments, supersede)
+
+        def transact(self, job_id: str, segment_index: int | None, decide: Decide) -> Committed:
+            return store.transact(job_id, segment_index, decide)
+
+    world.services = replace(world.services, jobs=Meanwhile())
+    world.create_paid(2)
+
+    assert spend.since(world.clock.now().replace(hour=0)) == 4 * PRICE
+    with pytest.raises(DailyLimitReached):
+        world.create_paid(1, projectId="third")
 
 
 def test_a_limit_that_cannot_be_looked_up_begins_nothing(any_world: World) -> None:

@@ -93,7 +93,9 @@ def test_a_new_job_is_a_line_and_so_is_the_one_that_made_room_for_it(any_world: 
 
     made = [line for line in written.lines if line["action"] == "created"]
     assert [(line["jobId"], line["jobStateAfter"]) for line in made] == [(first, "queued"), (second, "queued")]
-    assert [(line["jobType"], line["projectId"], line["clipCount"]) for line in made] == [("long_form", "keeper", 1)] * 2
+    assert [(line["jobType"], line["projectId"], line["clipCount"]) for line in made] == [
+        ("long_form", "keeper", 1)
+    ] * 2
     [superseded] = decisions(written.lines, jobId=first, event="CancelRequested")
     assert (superseded["jobStateBefore"], superseded["jobStateAfter"]) == ("queued", "cancelled")
     assert superseded["errorCode"] == "superseded"

@@ -89,6 +89,11 @@ def test_what_the_system_and_the_database_say_of_themselves_is_kept() -> None:
     assert own_words(locked) == "sqlite3.OperationalError: database is locked"
 
 
+def test_an_error_of_the_system_that_somebody_made_by_hand_is_not_the_system_s() -> None:
+    assert own_words(ConnectionError("zqx")) == "ConnectionError"
+    assert own_words(raised(Unavailable("put it: zqx"), TimeoutError("zqx"))) == "put it: [TimeoutError]"
+
+
 def test_a_number_that_a_cause_said_spoils_no_other_number() -> None:
     caught = raised(PipelineError("task 1 of 12 ended: 1"), ValueError("1"))
 
