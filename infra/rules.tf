@@ -79,4 +79,6 @@ resource "google_project_iam_member" "storage_rules_ask" {
   project = var.project_id
   role    = "roles/firebaserules.firestoreServiceAgent"
   member  = "serviceAccount:${local.agent_of_project.firebase}"
+
+  depends_on = [google_project_service.api]
 }

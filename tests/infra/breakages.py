@@ -383,6 +383,26 @@ BREAKAGES: Final = (
         tests=("The rules of Cloud Storage should be able to ask",),
     ),
     Breakage(
+        "buckets.tf",
+        "  depends_on = [google_pubsub_topic_iam_member.storage_publishes]\n",
+        "",
+        laws=("what_needs_another_comes_after_it",),
+    ),
+    Breakage(
+        "scheduler.tf",
+        """    topic_name = google_pubsub_topic.topic["sweep"].id
+    data       = base64encode("{}")
+  }
+
+  depends_on = [google_project_service.api]
+""",
+        """    topic_name = "projects/${var.project_id}/topics/${local.topic_prefix}sweep"
+    data       = base64encode("{}")
+  }
+""",
+        laws=("everything_waits_for_its_api",),
+    ),
+    Breakage(
         "run_jobs.tf",
         "stitch_vcpus             = 8",
         "stitch_vcpus             = 4",

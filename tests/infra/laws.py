@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Final
 
-from tests.infra import laws_access, laws_data, laws_functions
+from tests.infra import laws_access, laws_data, laws_functions, laws_order
 from tests.infra.world import Law
 
 
@@ -17,4 +17,9 @@ def _of(module: ModuleType) -> dict[str, Law]:
     return {each.__name__: each for each in own if list(inspect.signature(each).parameters) == ["world"]}
 
 
-LAWS: Final[Mapping[str, Law]] = {**_of(laws_functions), **_of(laws_data), **_of(laws_access)}
+LAWS: Final[Mapping[str, Law]] = {
+    **_of(laws_functions),
+    **_of(laws_data),
+    **_of(laws_access),
+    **_of(laws_order),
+}

@@ -19,7 +19,7 @@ from tests.infra.world import World
 
 #: Typing mistakes that only the provider's schema can tell.
 TYPOS = (
-    Breakage("buckets.tf", "max_age_seconds = 3600", "max_age_second = 3600"),
+    Breakage("buckets.tf", 'match"]\n    max_age_seconds = 3600', 'match"]\n    max_age_second = 3600'),
     Breakage("firestore.tf", "  location_id = var.region\n", ""),
     Breakage("run_jobs.tf", 'dynamic "node_selector"', 'dynamic "node_selectors"'),
     Breakage("registry.tf", "keep_count = 5", 'keep_count = "five"'),
