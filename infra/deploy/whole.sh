@@ -69,9 +69,12 @@ recall_log() {
 
 not_all_made() {
     say ""
-    say "  Not everything was made; Terraform says above what and why. What was made stays made. Where an account or a right"
-    say "  is said not to be there that was made just now, wait some minutes: it takes Google so long to tell all its"
-    fail "machines. Then go on with FROM=plan."
+    say "  Not everything was made; Terraform says above what and why. What was made stays made."
+    say "  - \"… do not belong to a permitted customer\": your organization lets nobody from outside in, and an app's users are"
+    say "    outside. Whoever looks after its policies can make an exception of this project, which the callables need:"
+    say "    gcloud org-policies reset iam.allowedPolicyMemberDomains --project=$PROJECT"
+    say "  - an account or a right is said not to be there that was made just now: wait some minutes."
+    fail "Then go on with FROM=plan."
 }
 
 step_apply() {

@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from infra.smoke.callables import Refused, ask, ask_json, call
+from infra.smoke.callables import Refused, ask, ask_json, call, patiently
 
 CLIPS = tuple(Path(__file__).with_name(name) for name in ("one.mp4", "two.mp4"))
 PROMPT = "A small paper boat on a still pond at dawn, seen from above; a leaf drifts past it."
@@ -110,7 +110,11 @@ def _upload(deployed: Deployed, token: str, clip: Path) -> str:
 
 
 def _look(deployed: Deployed, token: str, path: str) -> dict[str, Any]:
-    found = ask_json(f"read {path} as its user", "GET", f"{deployed.documents}/{path}", token)
+    # Rules that were just released are known everywhere within a minute.
+    found = patiently(
+        lambda: ask_json(f"read {path} as its user", "GET", f"{deployed.documents}/{path}", token),
+        lambda exc: exc.status == 403,
+    )
     return {name: _plain(value) for name, value in found["fields"].items()}
 
 
@@ -137,9 +141,11 @@ def price_usd(kind: str, veo_model: str) -> float:
     """Give what a film costs at list prices, before the stitch."""
     if kind != "veo":
         return 0.0
-    from events.requests import Resolution
-    from pipeline.models import clip_micro_usd, model_of
-
+    try:
+        from events.requests import Resolution
+        from pipeline.models import clip_micro_usd, model_of
+    except ModuleNotFoundError as exc:
+        raise SystemExit(f"The price needs {exc.name}: run `make .venv/local` once, then go on") from exc
     model = model_of(veo_model)
     if model is None:
         raise SystemExit(f"There is no price of {veo_model}; pipeline/models.py knows what Veo's models cost")

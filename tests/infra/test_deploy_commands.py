@@ -54,7 +54,7 @@ def told(pattern: str) -> Iterator[list[str]]:
             whole = span.replace("\\\n", "")
             yield from (shlex.split(each) for each in re.findall(rf"(?:^|&& ){pattern} .+", whole, re.M))
     for script in SCRIPTS:
-        said = re.findall(rf'fail ".*?: ({pattern} [^"]+)"', script.read_text(encoding="utf-8"))
+        said = re.findall(rf'(?:fail|say) ".*?[: ] ({pattern} [^"]+)"', script.read_text(encoding="utf-8"))
         yield from (shlex.split(each) for each in said)
 
 

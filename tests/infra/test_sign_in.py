@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +20,7 @@ from firebase_admin import _token_gen
 from google.auth.credentials import AnonymousCredentials
 
 from infra.deploy.firebase import Doors, ensure_all
-from infra.smoke import callables, sign_in
+from infra.smoke import callables, film, sign_in
 from infra.smoke.callables import Refused
 
 ACCOUNT = "lr-production-smoke@my-films-4711.iam.gserviceaccount.com"
@@ -147,6 +149,25 @@ def test_a_callable_that_nobody_may_call_yet_is_waited_for_and_one_that_refuses_
         callables.call(f"{url}/createJob", "a-token", {})
 
     assert len(asked.asked) == 2
+
+
+def test_rules_that_were_just_released_are_waited_for(google: tuple[Google, str]) -> None:
+    asked, url = google
+    job = {"fields": {"state": {"stringValue": "completed"}, "progress": {"integerValue": "100"}}}
+    asked.first = {"videoJobs": [(403, {"error": {"status": "PERMISSION_DENIED"}})] * 2 + [(200, job)]}
+
+    found = film._look(film.Deployed("", "", f"{url}/documents"), "a-token", "videoJobs/job_a")
+
+    assert found == {"state": "completed", "progress": 100}
+
+
+def test_the_price_without_the_packages_that_it_needs_says_how_to_get_them() -> None:
+    command = [sys.executable, "-S", film.__file__, "--kind", "veo", "--price", "veo-3.1-fast-generate-001"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "The price needs pydantic: run `make .venv/local` once, then go on\n"
 
 
 def test_authentication_is_initialised_once_and_one_that_is_there_is_left_alone(google: tuple[Google, str]) -> None:
