@@ -116,7 +116,7 @@ _SECRETS = r"""
   # The same without its beginning, in headers and in quoted headers.
 | (?P<key>\b(?:x-(?:goog|amz)-(?:signature|credential|security-token|iam-authorization-token)|signature|sig
     |upload_?id|(?:access_|id_|refresh_|custom_)?token|api_?key|key|password|secret)
-    (?:=|%3D|["']?\s*:\s*["']?|["']\s*,\s*["']))(?!\s|\[hidden\])[^\s"'&,;)\]}]+
+    (?:=|%3D|["']?\s*:\s*(?:b?["'])?|["']\s*,\s*["']))(?!\s|(?:b?["'])?\[hidden\])[^\s"'&,;)\]}]+
 | (?P<header>\b(?:proxy-)?authorization["']?\s*[:=,]\s*["']?)[^"'\r\n]+
 | (?P<scheme>\b(?:bearer|basic)\s+)[\w\-.~+/=]+
   # Tokens that are known by their looks: JSON web tokens, Google's own, keys, long signatures.

@@ -39,6 +39,8 @@ SHAPES = (
     "id_token={}",
     "eyJhbGciOiJSUzI1NiJ9.eyJ1aWQiOiJ1In0.{}",
     "ya29.{}",
+    # What Firebase's library says of a token that is none.
+    "Error validating token: Wrong number of segments in token: b'{}'",
     "key=AIzaSy{}",
     "'api_key': '{}'",
     "-----BEGIN PRIVATE KEY-----\nMIIEv{}\n-----END PRIVATE KEY-----",
