@@ -20,6 +20,31 @@ adopt_what_is_there() {
         printf 'import {\n  to = google_firestore_database.main\n  id = "%s"\n}\n' \
             "projects/$PROJECT/databases/$database" >>"$ADOPTED"
     fi
+    adopt_releases "$bucket" "$database"
+}
+
+# Rules that are released already, by an app of the team's own or by Google with the database. Terraform cannot make a
+# release that is there; it takes it in, and puts ours in its place.
+adopt_releases() {
+    local firestore=cloud.firestore storage="firebase.storage/$1" token there
+    if in_state 'google_firebaserules_release.firestore[0]' && in_state google_firebaserules_release.storage; then
+        return
+    fi
+    [[ "$2" == "(default)" ]] || firestore+="/$2"
+    doing "look whether rules are released already"
+    token="$(gcloud auth print-access-token)"
+    there="$(LONGREEL_ACCESS_TOKEN="$token" "$PYTHON" infra/deploy/releases.py --project "$PROJECT" "$firestore" "$storage")"
+    if [[ "$(value_of var.release_firestore_rules)" == true ]]; then
+        adopt_release 'google_firebaserules_release.firestore[0]' "$firestore" "$there"
+    fi
+    adopt_release google_firebaserules_release.storage "$storage" "$there"
+}
+
+adopt_release() {
+    if ! in_state "$1" && grep -Fxq -- "$2" <<<"$3"; then
+        say "  The rules that are released as $2 make room for those of infra/."
+        printf 'import {\n  to = %s\n  id = "%s"\n}\n' "$1" "projects/$PROJECT/releases/$2" >>"$ADOPTED"
+    fi
 }
 
 step_plan() {

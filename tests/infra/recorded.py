@@ -29,11 +29,11 @@ cat <&3
 [[ $status == 0 ]] || echo "that failed, as it was told to" >&2
 exit "$status"
 """
-#: Python itself, but for the three programs that would speak to Google.
+#: Python itself, but for the four programs that would speak to Google.
 _PYTHON = """#!/bin/bash
 case "$* " in
 *film.py*--price*) exec {python} "$@" ;;
-*film.py* | *sign_in.py* | *firebase.py*) exec "${{0%/*}}/python-that-asks" "$@" ;;
+*film.py* | *sign_in.py* | *firebase.py* | *releases.py*) exec "${{0%/*}}/python-that-asks" "$@" ;;
 esac
 exec {python} -S "$@"
 """
@@ -66,6 +66,7 @@ class Recorded:
         self.cards = 3
         self.identity: Answer = (0, "")
         self.app_check = False
+        self.releases_rules = True
         self.deletes_films = False
         self.terraform_version = "1.11.4"
         self.made: dict[str, list[str]] = {}
@@ -158,8 +159,10 @@ class Recorded:
 
     def _quotas(self, service: str) -> str:
         dimensions = [{"dimensions": {"region": "us-east4"}, "details": {"value": str(self.cards)}}]
-        name = "NvidiaL4GpuAllocNoZonalRedundancyPerProjectRegion"
-        return json.dumps([{"quotaId": name, "dimensionsInfos": dimensions}] if service == "run.googleapis.com" else [])
+        cards = {"quotaId": "NvidiaL4GpuAllocNoZonalRedundancyPerProjectRegion", "dimensionsInfos": dimensions}
+        thousandths = [{"applicableLocations": ["us-east4"], "details": {"value": "20000"}}]
+        processors = {"quotaId": "CpuAllocPerProjectRegion", "dimensionsInfos": thousandths}
+        return json.dumps([cards, processors] if service == "run.googleapis.com" else [])
 
     def _objects(self, pattern: str) -> list[str]:
         return [each for each in self.all("objects") if each.startswith(pattern.removesuffix("**"))]
@@ -177,6 +180,8 @@ class Recorded:
             film = f"{BUCKET}/jobs/job_abc/output/1/film.mp4"
             self.keep("objects", film)
             return 0, film
+        if arguments[0].endswith("releases.py"):
+            return 0, "\n".join(name for name in arguments if self.has("releases", name))
         return 0, "an-id-token" if arguments[0].endswith("sign_in.py") else ""
 
     # terraform
@@ -200,6 +205,7 @@ class Recorded:
             '"${local.bucket_prefix}-media"': BUCKET.removeprefix("gs://"),
             "local.database": "(default)",
             "var.app_check": str(self.app_check).lower(),
+            "var.release_firestore_rules": str(self.releases_rules).lower(),
             "var.veo_model": "veo-3.1-fast-generate-001",
         }
 

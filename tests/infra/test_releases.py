@@ -14,6 +14,8 @@ import pytest
 from infra.deploy.releases import released
 from infra.smoke.callables import Refused
 from tests.infra.product import ROOT
+from tests.infra.recorded import BUCKET
+from tests.infra.test_deploy import Machine
 
 #: Path of a release → how it is asked for is answered; others are not there.
 THERE = {
@@ -66,3 +68,38 @@ def test_the_program_asks_for_a_token_before_anything_else() -> None:
 
     assert done.returncode == 2
     assert b"give LONGREEL_ACCESS_TOKEN in the environment" in done.stderr
+
+
+FIRESTORE, STORAGE = "cloud.firestore", f"firebase.storage/{BUCKET.removeprefix('gs://')}"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    machine = Machine(tmp_path_factory.mktemp("releases"))
+    with machine.world:
+        yield machine
+
+
+@pytest.mark.parametrize(
+    ("ours", "taken_in"),
+    [
+        (
+            True,
+            {"google_firebaserules_release.firestore[0]": FIRESTORE, "google_firebaserules_release.storage": STORAGE},
+        ),
+        # Where the rules of an app of the team's own hold for the database, they are none of ours.
+        (False, {"google_firebaserules_release.storage": STORAGE}),
+    ],
+)
+def test_rules_that_are_released_already_are_taken_in(ours: bool, taken_in: dict[str, str], machine: Machine) -> None:
+    """Google may release some with a new database, and Terraform cannot make a release that is there."""
+    machine.world.releases_rules = ours
+    machine.world.made = {"releases": [FIRESTORE, STORAGE]}
+
+    ran = machine.run(SMOKE="off")
+
+    assert ran.status == 0, ran.stderr
+    found = [each for each in machine.world.all("adopted") if "release" in each]
+    assert found == [
+        f'to = {address} id = "projects/my-films-4711/releases/{name}"' for address, name in taken_in.items()
+    ]
