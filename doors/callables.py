@@ -72,13 +72,15 @@ def answer(request: Request, outside: Outside, action: Action) -> Response | tup
     def handle(call: https_fn.CallableRequest[Any]) -> dict[str, Any]:
         if call.auth is None or not call.auth.uid:
             raise HttpsError(Code.UNAUTHENTICATED, "sign in first: this call needs a Firebase ID token")
+        user_id = call.auth.uid
         try:
-            return action(outside, call.data, call.auth.uid)
+            return action(outside, call.data, user_id)
         except PipelineError as exc:
-            raise _told(exc) from exc
+            raise _told(exc, user_id) from exc
         except Exception as exc:
             # The library would log its text, which may hold a prompt, and no trace.
-            log.critical("a call failed by a mistake of ours", exc_info=exc, extra=fields(action="bug"))
+            extra = fields(action="bug", user_id=user_id)
+            log.critical("a call failed by a mistake of ours", exc_info=exc, extra=extra)
             raise HttpsError(Code.INTERNAL, _OURS, {"code": PipelineError.code}) from exc
 
     options = CorsOptions(cors_origins="*", cors_methods=["post"])
@@ -147,11 +149,13 @@ def _job_id(data: Any) -> str:
     return job_id
 
 
-def _told(exc: PipelineError) -> HttpsError:
+def _told(exc: PipelineError, user_id: str) -> HttpsError:
     code = next((code for kind, code in CODES if isinstance(exc, kind)), Code.INTERNAL)
     if code is Code.INTERNAL:
-        log.error("%s", exc, exc_info=exc, extra=fields(action="internal", error_code=exc.code))
+        log.error("%s", exc, exc_info=exc, extra=fields(action="internal", error_code=exc.code, user_id=user_id))
         return HttpsError(code, _OURS, {"code": exc.code})
+    # Who is refused how often is the operator's to see; the words may quote the request, and the caller has them.
+    log.info("a call is refused: %s", exc.code, extra=fields(action="refused", error_code=exc.code, user_id=user_id))
     details: dict[str, Any] = {"code": exc.code}
     if isinstance(exc, InvalidRequest):
         details["field"] = exc.field

@@ -34,7 +34,10 @@ def open_outside(config: CloudConfig | None = None) -> Outside:
     Raises:
         InvalidRequest: a variable of the environment is missing or wrong; names it.
     """
-    config = config or read_cloud_config()
+    if config is None:
+        # What is wrong with the environment is a line like all others, too.
+        log_to_cloud("")
+        config = read_cloud_config()
     log_to_cloud(config.project)
     return assemble(open_cloud(config))
 

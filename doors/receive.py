@@ -20,6 +20,7 @@ from doors.incoming import Incoming, raw, unwrap
 from events.errors import BadMessage, PipelineError
 from events.log_lines import fields
 from events.messages import Topic
+from events.names import JOB_ID
 from functions.services import Services
 from pipeline.limits import EVENT_LONGEST
 from pipeline.ports import Delivery
@@ -150,9 +151,10 @@ class Receiver:
             attempts = self._failures.count(incoming.message_id, str(topic), _reason(exc), now)
         except PipelineError as silent:
             # The store itself is down: Pub/Sub counts as well, and has a dead-letter policy of its own.
-            log.warning("%s", silent, extra=fields(action="not_counted", topic=topic))
+            log.warning("%s", silent, extra=fields(action="not_counted", job_id=_job_of(incoming), topic=topic))
             return 0
-        log.warning(*_told(exc), extra=fields(action="failed", topic=topic, delivery=attempts))
+        extra = fields(action="failed", job_id=_job_of(incoming), topic=topic, delivery=attempts)
+        log.warning(*_told(exc), extra=extra)
         return attempts
 
     def _bury(self, incoming: Incoming, exc: Exception, attempts: int) -> None:
@@ -160,7 +162,14 @@ class Receiver:
         self._letters.bury(
             str(topic), incoming.body, _reason(exc), attempts, incoming.message_id, now, incoming.attributes
         )
-        log.error(*_told(exc), extra=fields(action="dead_letter", topic=topic, delivery=attempts))
+        extra = fields(action="dead_letter", job_id=_job_of(incoming), topic=topic, delivery=attempts)
+        log.error(*_told(exc), extra=extra)
+
+
+def _job_of(incoming: Incoming) -> str | None:
+    """Give the job that a message names, in a field or in an object's name; it need not be readable otherwise."""
+    found = JOB_ID.search(incoming.body)
+    return found[0] if found else None
 
 
 def _reason(exc: Exception) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from adapters.sqlite_spend import SqliteSpend
 from events.errors import PipelineError
+from functions.budget import Budget
 from tests.functions.logged import logged
 from tests.functions.test_app_check import call
 from tests.functions.test_app_check import firebase as firebase
@@ -51,6 +53,29 @@ def test_a_mistake_of_ours_is_logged_with_its_trace_and_without_the_prompt_in_it
     assert answer["error"]["message"] == "something went wrong here; it is logged, and nothing was made"
     [line] = [each for each in written.lines if each.get("action") == "bug"]
     assert (line["severity"], "in stumble" in line["stack_trace"]) == ("CRITICAL", True)
+    assert line["logging.googleapis.com/labels"] == {"userId": "alice"}
+    assert "zqx" not in written.text
+
+
+@pytest.mark.parametrize(
+    ("request_data", "code"),
+    [
+        ({"prompts": [PROMPT], "generator": PROMPT}, "invalid_request"),
+        ({"prompts": [PROMPT], "zqx": PROMPT}, "invalid_request"),
+        ({"prompts": [PROMPT], "generator": "paid", "title": [PROMPT]}, "invalid_request"),
+        ({"prompts": [PROMPT], "generator": "paid"}, "daily_limit"),
+    ],
+)
+def test_a_call_that_is_refused_is_a_line_with_its_code_and_its_user_and_nothing_of_the_request(
+    world: World, firebase: None, request_data: object, code: str
+) -> None:
+    world.services = replace(world.services, budget=Budget(SqliteSpend(world.database), 0))
+    with logged() as written:
+        status, answer = call(world, app_check=False, body={"data": request_data})
+
+    assert status in (400, 429), answer
+    [line] = [each for each in written.lines if each.get("action") == "refused"]
+    assert (line["errorCode"], line["severity"], line["userId"]) == (code, "INFO", "alice")
     assert "zqx" not in written.text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -233,7 +234,8 @@ def test_an_error_that_quotes_a_prompt_or_a_signed_address_is_logged_without_it(
 
     assert "zqx" not in written.text
     assert CANARY in ledger.letters[-1][2], "who may read the message reads why"
-    assert "dead_letter" in {line.get("action") for line in written.lines}
+    [letter, *_] = [line for line in written.lines if line.get("action") == "dead_letter"]
+    assert letter[LABELS] == {"jobId": "job_abc123"}, "found among all that is about its job"
     if fail in (refuse, be_silent):
         assert "write videoJobs/job_abc123" in written.text
     else:
@@ -259,6 +261,28 @@ def test_a_message_that_somebody_replays_with_a_prompt_in_it_is_not_quoted(world
     [letter] = [line for line in written.lines if line["action"] == "dead_letter"]
     assert letter["message"].startswith("bad_message: read Requested: ")
     assert "zqx" not in written.text
+
+
+def test_a_function_whose_environment_is_wrong_says_so_in_a_line_of_the_log() -> None:
+    code = (
+        "import logging, main\n"
+        "try:\n    main.outside()\n"
+        "except Exception:\n    logging.getLogger('main').exception('Exception on / [POST]')\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "GOOGLE_CLOUD_PROJECT": "p", "LONGREEL_BUCKET": "films"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment | {"LONGREEL_DAILY_LIMIT_USD": "$50"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    line = json.loads(done.stderr)
+    assert line["severity"] == "ERROR"
+    assert "InvalidRequest: LONGREEL_DAILY_LIMIT_USD: should be dollars such as 50 or 49.99" in line["stack_trace"]
 
 
 def test_lines_of_a_call_carry_its_trace_by_either_header() -> None:
