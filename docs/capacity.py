@@ -33,8 +33,8 @@ from docs.marked import table, write_filled
 from functions.on_sweep import SWEEP_LIMIT
 
 PAGE = Path(__file__).parent / "deploying.md"
-#: Where every function has its `concurrency` and its `instances_max`.
-FUNCTIONS = Path(__file__).parents[1] / "infra" / "names.tf"
+#: Where every function has its `concurrency` and its `instances_max`, and where what none may exceed is.
+FUNCTIONS, VARIABLES = (Path(__file__).parents[1] / "infra" / name for name in ("names.tf", "variables.tf"))
 
 DAY_SECONDS = 86_400
 
@@ -71,14 +71,25 @@ class Limit:
 
 def limits() -> list[Limit]:
     """Give every limit that we know of, the first to be reached first."""
-    return sorted([*_of_engines(), _of_functions(), *_of_state()], key=lambda limit: limit.films_a_day)
+    return sorted([*_of_engines(), *_of_functions(), *_of_state()], key=lambda limit: limit.films_a_day)
 
 
 def slots() -> dict[str, tuple[int, int]]:
     """Give how many calls an instance of each function takes at once, and how many instances there may be."""
     text = FUNCTIONS.read_text(encoding="utf-8")
     found = re.findall(r"^    (\w+) = \{[^}]*?concurrency += (\d+)\s+instances_max += (\d+)", text, re.M)
-    return {name: (int(concurrency), int(instances)) for name, concurrency, instances in found}
+    return {name: (int(concurrency), min(int(instances), processors())) for name, concurrency, instances in found}
+
+
+def _processor_seconds() -> Fraction:
+    """Give how long a film keeps one processor busy, where every instance has as many calls as it takes."""
+    return sum((Fraction(_seconds_of(name), slots()[name][0]) for name in CALLS_OF_A_FILM), Fraction(0))
+
+
+def processors() -> int:
+    """Give how many instances no function may exceed unless a team says otherwise: a new project's processors."""
+    text = VARIABLES.read_text(encoding="utf-8").partition('variable "instances_max"')[2]
+    return int(re.findall(r"default += (\d+)", text)[0])
 
 
 def _seconds_of(function: str) -> int:
@@ -86,19 +97,30 @@ def _seconds_of(function: str) -> int:
     return CALLS_OF_A_FILM[function] * (SPLICE_SECONDS if function == "on_stitch_requested" else CALL_SECONDS)
 
 
-def _of_functions() -> Limit:
-    """Give the function that has too few instances first."""
+def _of_functions() -> list[Limit]:
+    """Give the processors of all functions together, and the function that has too few instances first."""
     there = slots()
     first = min(CALLS_OF_A_FILM, key=lambda name: Fraction(there[name][0] * there[name][1], _seconds_of(name)))
     at_once, instances = there[first]
-    return Limit(
-        f"instances of `{first}`",
-        Fraction(at_once * instances),
-        Fraction(_seconds_of(first)),
-        f"{instances} of {at_once} calls each, {CALL_SECONDS} s taken for a call",
-        "messages wait and come again; one that was turned away 20 times, in some two hours, is a dead letter",
-        "`instances_max` in `infra/names.tf`, then Cloud Run's quota of processors in the region",
-    )
+    later = "messages wait and come again; one that was turned away 20 times, in some two hours, is a dead letter"
+    return [
+        Limit(
+            "Cloud Run's processors, of all functions together",
+            Fraction(processors()),
+            busy := _processor_seconds(),
+            f"{processors()} to {2 * processors()} in a region of a new project; a film takes {round(busy)} s of one",
+            later,
+            "Cloud Run's quota `CPU allocation` in the region",
+        ),
+        Limit(
+            f"instances of `{first}`",
+            Fraction(at_once * instances),
+            Fraction(_seconds_of(first)),
+            f"{instances} by default, {at_once} at once in each; a film takes {_seconds_of(first)} s of one (taken)",
+            later,
+            "the variable `instances_max`, as far as that quota goes; then the function's own in `infra/names.tf`",
+        ),
+    ]
 
 
 def _of_engines() -> list[Limit]:
@@ -203,7 +225,8 @@ def _million() -> str:
     return (
         f"A million films a day is {environments} such environments, Veo's quota at {_number(times)} times its "
         f"default, and {_number(_new_gigabytes(films) // 1000)} TB of new objects a day. In each of them "
-        f"`instances_max` is then {more}.\n"
+        f"`instances_max` is then {more}; all of them together keep "
+        f"{_number(round(Fraction(films * PEAK, DAY_SECONDS) * _processor_seconds()))} processors busy.\n"
     )
 
 

@@ -92,6 +92,7 @@ step_quotas() {
     local cards
     cards="$(quota gpu run.googleapis.com "$REGION")"
     say "  $cards"
+    say "  $(quota processors run.googleapis.com "$REGION")"
     say "  $(quota transcoder transcoder.googleapis.com "$REGION")"
     say "  $(quota veo aiplatform.googleapis.com us-central1)"
     if [[ "$GPU" == auto && ! "$cards" =~ ^[1-9-] ]]; then

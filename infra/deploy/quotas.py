@@ -1,6 +1,7 @@
 """Say what a project may use of the cards, the Transcoder API and Veo, from what `gcloud beta quotas info list` prints.
 
     gcloud beta quotas info list --service=run.googleapis.com --format=json | python infra/deploy/quotas.py gpu REGION
+    … --service=run.googleapis.com … | python infra/deploy/quotas.py processors REGION
     … --service=transcoder.googleapis.com … | python infra/deploy/quotas.py transcoder REGION
     … --service=aiplatform.googleapis.com … | python infra/deploy/quotas.py veo REGION
 
@@ -18,6 +19,8 @@ from typing import Any
 
 #: Cloud Run's L4 without zonal redundancy, the only kind that its jobs take.
 GPU_QUOTA = "NvidiaL4GpuAllocNoZonalRedundancyPerProjectRegion"
+#: Processors of all that runs on Cloud Run in a region, in thousandths; the console calls it `CPU allocation`.
+PROCESSORS_QUOTA = "CpuAllocPerProjectRegion"
 #: What orders of clips count against. Source: what Vertex AI answers with 429, and its list of metrics of quotas.
 _VEO_METRIC = "long_running_online_prediction_requests_per_base_model"
 
@@ -42,8 +45,17 @@ def limits(infos: Sequence[Info], region: str) -> Iterator[tuple[str, Mapping[st
 
 def gpu_cards(infos: Sequence[Info], region: str) -> int | None:
     """Give how many L4 may run at once in a region; None where it is not listed."""
-    found = [value for name, _, value in limits(infos, region) if name == GPU_QUOTA]
-    return max(found, default=None)
+    return _largest(infos, region, GPU_QUOTA)
+
+
+def processors(infos: Sequence[Info], region: str) -> int | None:
+    """Give how many processors Cloud Run gives at once in a region; None where it is not listed, -1 for no limit."""
+    found = _largest(infos, region, PROCESSORS_QUOTA)
+    return found // 1000 if found is not None and found > 0 else found
+
+
+def _largest(infos: Sequence[Info], region: str, quota: str) -> int | None:
+    return max((value for name, _, value in limits(infos, region) if name == quota), default=None)
 
 
 def transcoder_jobs(infos: Sequence[Info], region: str) -> int | None:
@@ -68,6 +80,10 @@ def words_of(kind: str, infos: Sequence[Info], region: str) -> str:
     if kind == "gpu":
         cards = gpu_cards(infos, region)
         return f"{'unknown' if cards is None else cards} L4 cards at once for Cloud Run jobs in {region}"
+    if kind == "processors":
+        there = processors(infos, region)
+        said = "unknown" if there is None else "unlimited" if there < 0 else str(there)
+        return f"{said} processors at once for Cloud Run in {region}; the variable instances_max may be no more"
     if kind == "transcoder":
         jobs = transcoder_jobs(infos, region)
         return f"{'unknown' if jobs is None else jobs} jobs of the Transcoder API at once in {region}"
@@ -78,8 +94,8 @@ def words_of(kind: str, infos: Sequence[Info], region: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Read the list from stdin and say it; give the exit status."""
-    if len(arguments) != 2 or arguments[0] not in {"gpu", "transcoder", "veo"}:
-        sys.stderr.write("usage: … | python infra/deploy/quotas.py gpu|transcoder|veo REGION\n")
+    if len(arguments) != 2 or arguments[0] not in {"gpu", "processors", "transcoder", "veo"}:
+        sys.stderr.write("usage: … | python infra/deploy/quotas.py gpu|processors|transcoder|veo REGION\n")
         return 64
     kind, region = arguments
     sys.stdout.write(f"{words_of(kind, json.load(sys.stdin), region)}\n")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from infra.deploy import idle_cost
 from infra.deploy.idle_cost import FREE, PRICED, SWEEP_READS, resources, runs_of_a_month, unknown, words_of
-from infra.deploy.quotas import GPU_QUOTA, gpu_cards, transcoder_jobs, veo_requests
+from infra.deploy.quotas import GPU_QUOTA, PROCESSORS_QUOTA, gpu_cards, transcoder_jobs, veo_requests
 from infra.deploy.quotas import words_of as quota_words
 from tests.cloud import emulators
 from tests.cloud.conftest import needs_emulators as needs_emulators
@@ -150,6 +150,8 @@ def test_quotas_of_the_region_are_told_and_those_of_others_are_not() -> None:
     assert gpu_cards([there, here], "us-east4") == 7
     assert gpu_cards([there], "us-east4") is None
     assert quota_words("gpu", [there], "us-east4").startswith("unknown L4 cards")
+    assert quota_words("processors", [info(PROCESSORS_QUOTA, region="us-east4")], "us-east4").startswith("0 processors")
+    assert quota_words("processors", [], "us-east4").startswith("unknown processors")
     assert transcoder_jobs([info("ConcurrentJobsPerRegion", location="us-east4")], "us-east4") == 7
     asked = info("AnyId", region="us-east4", base_model="veo-3.1-fast-generate-001")
     asked["metric"] = "aiplatform.googleapis.com/long_running_online_prediction_requests_per_base_model"
