@@ -55,6 +55,7 @@ class PieceFile(ClipFile):
 
     def __init__(self, piece: Manifest, shelf: Shelf) -> None:
         self.path = Path(piece.uri)
+        self.uri = piece.uri
         self.size_bytes = piece.size_bytes
         self._piece = piece
         self._shelf = shelf

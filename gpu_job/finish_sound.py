@@ -28,6 +28,7 @@ from media.loudness import (
     loudness_warnings,
     read_measured,
 )
+from media.moved_bytes import Moving
 from media.music_file import music_fault
 from media.reader import FileReader
 from media.sound_args import (
@@ -52,8 +53,10 @@ class FinishedSound:
     Args:
         plan: what is wished.
         film: where the finished film goes.
+        folder: for what is made on the way.
         objects: have the music.
         ffmpeg: gives the FFmpeg to use; called only when there is something to do.
+        moving: as `media.write.write_film` takes it.
         stall_seconds: how long FFmpeg may make no progress.
         on_step: hears what is at work.
     """
@@ -62,14 +65,18 @@ class FinishedSound:
         self,
         plan: StitchPlan,
         film: Path,
+        folder: Path,
         objects: Objects,
         ffmpeg: Callable[[], FFmpeg],
         *,
+        moving: Moving | None = None,
         stall_seconds: float,
         on_step: Callable[[str], None],
     ) -> None:
         self._plan = plan
         self._film = film
+        self._folder = folder
+        self._moving = moving
         self._objects = objects
         self._ffmpeg = ffmpeg
         self._stall_seconds = stall_seconds
@@ -87,7 +94,7 @@ class FinishedSound:
             PipelineError: FFmpeg is missing, hangs or was killed, or the disk is full.
         """
         if unwritten.movie.sound is None and self._plan.music is None:
-            unwritten.write(self._film)
+            unwritten.write(self._film, self._moving)
             said = "The film has no sound that could be made as loud as others."
             return report.model_copy(update={"warnings": [*report.warnings, said]})
         source = FilmInput.of(self._own_sound(unwritten), unwritten.movie, self._fetched_music())
@@ -106,7 +113,7 @@ class FinishedSound:
     def _own_sound(self, unwritten: UnwrittenFilm) -> Path | None:
         if unwritten.movie.sound is None:
             return None
-        path = self._film.with_name("own-sound.mp4").absolute()
+        path = (self._folder / "own-sound.mp4").absolute()
         unwritten.write_sound(path)
         return path
 
@@ -119,7 +126,7 @@ class FinishedSound:
         if info is None:
             text = f"play {uri} under the film: there is no such object; put it there and resume the job"
             raise StitchFailed(text, code="music_missing")
-        path = self._objects.fetch(uri, info.generation, self._film.parent).absolute()
+        path = self._objects.fetch(uri, info.generation, self._folder).absolute()
         # It was looked at when the job was made; another file may lie there by now.
         with FileReader(path) as reader:
             if fault := music_fault(reader):
@@ -163,12 +170,13 @@ class FinishedSound:
     def _made(self, unwritten: UnwrittenFilm, source: FilmInput, graph: str) -> tuple[StitchReport, Measured]:
         gain = self._best_gain(source, graph)
         self._on_step("Making the sound…")
-        sound = self._film.with_name("sound.mp4")
+        sound = self._folder / "sound.mp4"
         self._run(finish_args(source, graph, gain, sound.absolute()), "the film's sound")
         if source.path is not None:
             source.path.unlink()
         clip = AssembledClip([unwritten], ClipFile(sound))
-        made = write_film([FilmPart(clip)], self._film, tags=tags_of(self._plan), starts=unwritten.starts)
+        part, tags = FilmPart(clip), tags_of(self._plan)
+        made = write_film([part], self._film, tags=tags, starts=unwritten.starts, moving=self._moving)
         finished = replace(source, path=self._film.absolute(), has_sound=True, music=None)
         return made.to_report(), self._measured(finished, own_graph(finished), "the finished film")
 

@@ -63,6 +63,10 @@ class Objects(Protocol):
         """Give how many bytes of disk fetching this object takes: none where it can be read in place."""
         ...
 
+    def own_file(self, uri: str) -> Path | None:
+        """Give the file that is an object, or would be; None where objects are far away."""
+        ...
+
     def read(self, uri: str) -> bytes | None:
         """Give a small object's bytes; None where there is no such object."""
         ...
@@ -95,8 +99,10 @@ class DiskObjects:
         return self._store
 
     def keep(self, path: Path, uri: str) -> ObjectInfo:
-        """Move the file into its place."""
+        """Move the file into its place; one that lies in the store is never in between."""
         with self._store.part(uri) as part:
+            if path.is_relative_to(self._store.root):
+                return self._store.finish(path, uri)
             shutil.move(path, part)
             return self._store.finish(part, uri)
 
@@ -134,6 +140,10 @@ class DiskObjects:
         """Give 0: objects are read in place."""
         del uri, size_bytes
         return 0
+
+    def own_file(self, uri: str) -> Path:
+        """Give the object's own file."""
+        return self._store.path(uri)
 
     def read(self, uri: str) -> bytes | None:
         """Give a small object's bytes, or None."""

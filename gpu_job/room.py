@@ -11,6 +11,7 @@ from gpu_job.chunks import cut_of
 from gpu_job.objects import Objects
 from gpu_job.parallel import process_count
 from media.loudness import needs_sound_work
+from media.moved_bytes import keeps_holes
 from media.size import encoded_bytes_max, sound_bytes_max
 from media.treatment import Target, Treatment
 from media.window_args import window_quality
@@ -19,7 +20,9 @@ from media.window_args import window_quality
 _UNKNOWN_GROWTH = 3
 
 
-def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: int | None = None) -> int:
+def disk_bytes(
+    plan: StitchPlan, target: Target, objects: Objects, processes: int | None = None, *, is_moved: bool | None = None
+) -> int:
     """Give the bytes that are there at most at a time: the clips, the film, and what is being made.
 
     Args:
@@ -27,7 +30,10 @@ def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: in
         target: what they become.
         objects: says which clips are copied here; where none is, finished pieces are kept on this very disk as well.
         processes: how many FFmpegs work at a time; None for what the machine can do.
+        is_moved: whether the bytes of pieces that are kept here are moved into the film; None for `are_moved`.
     """
+    if are_moved(plan, objects) if is_moved is None else is_moved:
+        return _moving_bytes(plan, target, objects, processes)
     fetched = sum(objects.copy_bytes(clip.uri, clip.facts.size_bytes) for clip in plan.clips)
     made, copied = film_bytes(plan, target)
     windows = windows_bytes(plan, target)
@@ -41,6 +47,37 @@ def disk_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: in
     kept = made + windows if are_kept_here(plan, objects) else 0
     film = made + copied + windows
     return fetched + kept + film + max(in_hand, _finishing_bytes(plan, target, objects))
+
+
+def _moving_bytes(plan: StitchPlan, target: Target, objects: Objects, processes: int | None) -> int:
+    """Give what is there where pieces move into the film: while they are made it is not there yet, and then they go."""
+    made, copied = film_bytes(plan, target)
+    windows = windows_bytes(plan, target)
+    under_way = processes or process_count(target, largest_px(plan))
+    # Of a window that is being rendered there are excerpts as well.
+    in_hand = min(windows + 2 * (made + copied), under_way * _window_bytes(plan, target)) if windows else 0
+    twice = twice_bytes(plan, target)
+    return made + copied + windows + max(twice + _finishing_bytes(plan, target, objects), in_hand)
+
+
+def twice_bytes(plan: StitchPlan, target: Target) -> int:
+    """Give how many bytes of pieces may lie on the disk a second time, in the film, from above: those of one piece."""
+    made, _ = film_bytes(plan, target)
+    windows = windows_bytes(plan, target)
+    window = _window_bytes(plan, target) if windows else 0
+    return min(made + windows, max(piece_bytes(plan, target), window))
+
+
+def piece_bytes(plan: StitchPlan, target: Target) -> int:
+    """Give the bytes of a chunk, from above, with the sound of a whole clip, which is a piece of its own."""
+    sounds = [clip.frame_count for clip in target.clips if target.sound and clip.treatment is not Treatment.COPY]
+    return chunk_bytes(plan, target) + max((sound_bytes_max(target, count) for count in sounds), default=0)
+
+
+def are_moved(plan: StitchPlan, objects: Objects) -> bool:
+    """Tell whether bytes of finished pieces can be moved into the film: they lie here, and may have holes."""
+    place = objects.own_file(plan.report_uri)
+    return place is not None and keeps_holes(place.parent)
 
 
 def are_kept_here(plan: StitchPlan, objects: Objects) -> bool:

@@ -25,6 +25,7 @@ from gpu_job.fade_blame import made_windows
 from gpu_job.fades import MadeFades, fade_work
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.film import PieceFile, Shelf, parts_of
+from gpu_job.film_place import FilmPlace
 from gpu_job.finish_sound import FinishedSound
 from gpu_job.heartbeat import Beat, heartbeat
 from gpu_job.inputs import Inputs
@@ -32,9 +33,8 @@ from gpu_job.leases import Holder
 from gpu_job.manifest import checkpoint_folder, forget
 from gpu_job.objects import Objects
 from gpu_job.reporter import HEARTBEAT_SECONDS, Reporter
-from gpu_job.room import are_kept_here, disk_bytes
 from gpu_job.tasks import EncodeTask
-from gpu_job.workspace import require_space, workspace
+from gpu_job.workspace import workspace
 from media.clip_file import ClipFile, DiskClip
 from media.film_tags import tags_of
 from media.loudness import needs_sound_work
@@ -102,11 +102,6 @@ def finished_report(plan: StitchPlan, objects: Objects) -> StitchReport | None:
     return None if uploaded is None or size_bytes is None else report_of(plan, uploaded, size_bytes)
 
 
-def film_path(folder: Path) -> Path:
-    """Give where the film lies before it is uploaded."""
-    return folder / "film.mp4"
-
-
 def _done_before(plan: StitchPlan, tools: Tools) -> StitchReport | None:
     done = finished_report(plan, tools.objects)
     if done:
@@ -126,6 +121,7 @@ class _Work:
         is_odd = any(clip.treatment is not Treatment.COPY for clip in self._target.clips)
         self.is_encoding = is_odd or plan.has_fades
         self._chain = Chain(plan, self._target, folder)
+        self._place = FilmPlace(plan, tools, folder, is_leased=False)
         #: The film, until its sound is made.
         self._unwritten: UnwrittenFilm | None = None
         #: What is done from time to time while we work.
@@ -141,10 +137,15 @@ class _Work:
             with self._leased(f"work-{self._tools.share.index}-of-{self._tools.share.count}") as is_ours:
                 if not is_ours:
                     return None
+                self._place = FilmPlace(self._plan, self._tools, self._folder, is_leased=True)
                 # Whoever had the lease before us may have been as good as done.
                 return _done_before(self._plan, self._tools) or self._encoded()
 
     def _encoded(self) -> StitchReport | None:
+        if self._place.is_begun:
+            # A run died whose film had bytes of pieces already; on a disk a lease that another has is an error.
+            with self._leased("join"):
+                self._place.undo()
         encoding = self._encoding(self._target)
         encoding.make_share()
         if not encoding.is_all_done():
@@ -155,12 +156,17 @@ class _Work:
                 return None
             if done := _done_before(self._plan, self._tools):
                 return done
-            report = self._published(self._joined(encoding))
+            try:
+                report = self._published(self._joined(encoding))
+            except Exception:
+                # What is encoded stays, whatever is wrong with the film.
+                self._place.undo()
+                raise
         forget(self._tools.objects.store, checkpoint_folder(self._plan))
         return report
 
     def _encoding(self, target: Target) -> Encoding:
-        self._require_room(target)
+        self._place.require_room(target, is_second=target is not self._target)
         return Encoding(self._plan, target, self._inputs, self._tools, self._folder, self._part(_FETCHED, _ENCODED))
 
     def _joined(self, encoding: Encoding) -> StitchReport:
@@ -201,9 +207,7 @@ class _Work:
     def _fades(self, encoding: Encoding, parts: list[FilmPart]) -> MadeFades:
         """Render what lies around the joins."""
         work = fade_work(self._plan, encoding.target, [part.clip for part in parts], self._folder)
-        is_here = are_kept_here(self._plan, self._tools.objects)
-        room = work.room_bytes(encoding.shop.processes, are_kept_here=is_here)
-        require_space(self._folder, room, f"render {len(work.film.windows)} fades")
+        self._place.require_fade_room(work, encoding.shop.processes)
         done = made_windows(work, encoding.shop, self._part(_FETCHED, _ENCODED))
         shelf = Shelf(self._tools.objects, self._folder)
         return MadeFades(work, {name: PieceFile(piece, shelf) for name, piece in done.items()})
@@ -221,7 +225,7 @@ class _Work:
 
     def _copies(self) -> list[FilmPart]:
         """Give the parts of a film of clips that are all kept as they are."""
-        self._require_room(self._target)
+        self._place.require_room(self._target, is_second=False)
         indexes = range(len(self._plan.clips))
         self._inputs.fetch(indexes, self._part(0, _FETCHED))
         files = {path: ClipFile(path) for path in dict.fromkeys(map(self._inputs.path, indexes))}
@@ -235,21 +239,21 @@ class _Work:
             self._unwritten = UnwrittenFilm(parts, tags=tags, starts=starts)
             return self._unwritten.report
         # It reads the film back and compares it with the parts it was given; what those should hold was checked before.
-        film = film_path(self._folder)
-        return write_film(parts, film, progress=self._on_bytes, tags=tags, starts=starts).to_report()
+        film, moving = self._place.film, self._place.moving(self._target)
+        return write_film(parts, film, progress=self._on_bytes, tags=tags, starts=starts, moving=moving).to_report()
 
     def _on_bytes(self, written: int, total: int) -> None:
         self._tools.reporter.share(_ENCODED, _SPLICED, written / max(1, total), "Joining clips…")
 
     def _published(self, report: StitchReport) -> StitchReport:
-        report = with_seams(self._sounding(report), self._plan, film_path(self._folder))
+        report = with_seams(self._sounding(report), self._plan, self._place.film)
         reporter, objects = self._tools.reporter, self._tools.objects
         reporter.progress(_SPLICED, "Uploading the film…")
         paper = self._folder / "report.json"
         paper.write_bytes(written_report(self._plan, report))
         # Report first: whoever sees the film arrive finds its report there.
         objects.publish(paper, self._plan.report_uri)
-        objects.publish(film_path(self._folder), self._plan.output_uri)
+        objects.publish(self._place.film, self._plan.output_uri)
         reporter.progress(_UPLOADED, "The film is there.")
         return report
 
@@ -260,17 +264,15 @@ class _Work:
         tools = self._tools
         sound = FinishedSound(
             self._plan,
-            film_path(self._folder),
+            self._place.film,
+            self._folder,
             tools.objects,
             cache(tools.ffmpeg),
+            moving=self._place.moving(self._target),
             stall_seconds=tools.stall_seconds,
             on_step=lambda text: tools.reporter.progress(_SPLICED, text),
         )
         return sound.finish(report, self._unwritten)
-
-    def _require_room(self, target: Target) -> None:
-        what = f"stitch {len(self._plan.clips)} clips of job {self._plan.job_id}"
-        require_space(self._folder, disk_bytes(self._plan, target, self._tools.objects, self._tools.processes), what)
 
     @contextmanager
     def _leased(self, name: str) -> Iterator[bool]:

@@ -1,8 +1,8 @@
 """Joins clips without encoding: one new index over the old bytes.
 
-Pure over indexes that were read before: what comes out says which bytes to copy in which order, and `media/write.py`
-(or an object store's compose) moves them. Clips must conform, see `media/conform.py`. The only bytes ever read
-here are the few packets of sound around each join that `Sound.SMART` makes anew.
+Pure over indexes that were read before: what comes out says which bytes to copy in which order, and
+`media/splice_file.py` (or an object store's compose) moves them. Clips must conform, see `media/conform.py`. The only
+bytes ever read here are the few packets of sound around each join that `Sound.SMART` makes anew.
 """
 
 from __future__ import annotations

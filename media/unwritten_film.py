@@ -5,13 +5,13 @@ Whoever makes the sound of a whole film anew needs to hear it, and not a second 
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from events.clip import StitchReport
 from media.clip_file import DiskClip, FileBytes
@@ -19,11 +19,16 @@ from media.film_tags import FilmTags
 from media.movie import Movie
 from media.mp4_build import Chunks, FilmTrack, build_header
 from media.mp4_index import read_movie
+from media.new_file import new_file
 from media.sample_entry import SoundEntry
 from media.splice import Sound, Splice, splice
+from media.splice_file import write_and_read_back, write_splice
 from media.splice_layout import EXTRA, CopyRange
 from media.verify import read_back
-from media.write import FilmPart, Progress, new_file, refuse_without_picture, write_splice
+from media.write import FilmPart, refuse_without_picture
+
+if TYPE_CHECKING:
+    from media.moved_bytes import Moving
 
 
 class UnwrittenFilm:
@@ -72,12 +77,10 @@ class UnwrittenFilm:
             if source != EXTRA:
                 yield from self._clips[source].locate(start, count)
 
-    def write(self, output: Path, progress: Progress | None = None) -> StitchReport:
-        """Write it as it is and read it back; errors as of `media.write.write_film`."""
-        with new_file(output, self.size_bytes) as (part, target):
-            write_splice(self._film, self._clips, target, progress)
-            os.fsync(target)
-            return read_back(part, self._film.frame_count, splice=self._film).to_report()
+    def write(self, output: Path, moving: Moving | None = None) -> StitchReport:
+        """Write it as it is and read it back; arguments and errors as of `media.write.write_film`."""
+        made = write_and_read_back(self._film, self._clips, output, self._film.frame_count, moving=moving)
+        return made.to_report()
 
     def write_sound(self, output: Path) -> None:
         """Write the film's sound alone, as an MP4 without a picture; the film has some.

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from events.errors import BadMedia, LimitExceeded, NotFound, StitchFailed
+from events.errors import BadMedia, StitchFailed
 from media.clip_file import ClipFile, DiskClip
-from media.copying import Copier, write_all
 from media.film_tags import FilmTags
-from media.reader import FileReader
-from media.splice import Sound, Source, Splice, splice
-from media.splice_layout import EXTRA
+from media.new_file import new_file
+from media.splice import Sound, Source, splice
+from media.splice_file import Progress, write_and_read_back, write_splice
 from media.trim import lead_in
-from media.verify import ReadBack, has_picture, read_back
+from media.verify import ReadBack, has_picture
 
 if TYPE_CHECKING:
     from events.clip import StitchReport
-
-#: What a full disk says: no space, quota used up, file too large.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: (bytes written, bytes of the film).
-Progress = Callable[[int, int], None]
+    from media.moved_bytes import Moving
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,7 @@ def write_film(
     progress: Progress | None = None,
     tags: FilmTags | None = None,
     starts: Sequence[Fraction] | None = None,
+    moving: Moving | None = None,
 ) -> ReadBack:
     """Join parts of clips without encoding into one MP4, and read it back.
 
@@ -99,6 +92,7 @@ def write_film(
         progress: told (bytes written, bytes of the film) now and then.
         tags: what the film says of itself.
         starts: seconds at which the chapters' parts begin; None where every part of the film is one. On whole frames.
+        moving: which files may lose their bytes to the film, `output` being its `film`; they have them back on failure.
 
     Raises:
         BadMedia: a clip's first frame, or its sound at a join, is none.
@@ -112,10 +106,8 @@ def write_film(
     for source in sources:
         refuse_without_picture(source)
     film = splice(sources, sound, tags=tags, starts=starts)
-    with new_file(output, film.size_bytes) as (part, target):
-        write_splice(film, clips, target, progress)
-        os.fsync(target)
-        return read_back(part, sum(source.shown.video.sample_count for source in sources), splice=film)
+    frame_count = sum(source.shown.video.sample_count for source in sources)
+    return write_and_read_back(film, clips, output, frame_count, progress=progress, moving=moving)
 
 
 def refuse_without_picture(source: Source) -> None:
@@ -154,92 +146,3 @@ def write_pictures(parts: Sequence[FilmPart], output: Path) -> None:
     film = splice(silent)
     with new_file(output, film.size_bytes) as (_, target):
         write_splice(film, [part.clip for part in parts], target)
-
-
-@contextmanager
-def new_file(output: Path, size_bytes: int) -> Iterator[tuple[Path, int]]:
-    """Give a temporary file beside `output` that takes its name when the block ends well, and is gone when not.
-
-    Raises:
-        NotFound: the folder does not exist.
-        LimitExceeded: the disk has no room, beforehand or on the way.
-    """
-    part = output.with_name(f".{output.name}.{os.urandom(4).hex()}.part")
-    try:
-        refuse_too_large(output, size_bytes)
-        target = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        raise NotFound(f"write {output}: there is no folder {output.parent}") from exc
-    except OSError as exc:
-        raise StitchFailed(f"write {output}: {exc.strerror}") from exc
-    try:
-        try:
-            yield part, target
-        finally:
-            os.close(target)
-        part.replace(output)
-    except OSError as exc:
-        raise _full(output, size_bytes, exc) from exc
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def refuse_too_large(output: Path, size_bytes: int) -> None:
-    """Raise LimitExceeded where the disk has no room for so many bytes."""
-    free = _free_bytes(output)
-    if free < size_bytes:
-        raise LimitExceeded(
-            f"write {output}: the film needs {size_bytes} bytes, but the disk has {free} free; "
-            "make room or choose another disk"
-        )
-
-
-def _free_bytes(output: Path) -> int:
-    disk = os.statvfs(output.parent)
-    return disk.f_bavail * disk.f_frsize
-
-
-def _full(output: Path, size_bytes: int, exc: OSError) -> LimitExceeded | StitchFailed:
-    if exc.errno in _FULL:
-        return LimitExceeded(
-            f"write {output}: the disk became full ({exc.strerror}); the film needs {size_bytes} bytes. "
-            "Nothing was left behind; make room or choose another disk"
-        )
-    return StitchFailed(f"write {output}: {exc.strerror or exc}")
-
-
-def write_splice(film: Splice, clips: Sequence[DiskClip], target: int, progress: Progress | None = None) -> None:
-    """Write a film to an open, empty file: its header, then the bytes that it names.
-
-    Raises:
-        StitchFailed: a clip was changed or cut short meanwhile.
-        OSError: the disk is full or broken.
-    """
-    written = 0
-
-    def moved(count: int) -> None:
-        nonlocal written
-        written += count
-        if progress:
-            progress(written, film.size_bytes)
-
-    write_all(target, film.header)
-    moved(len(film.header))
-    copier = Copier(target)
-    opened: tuple[ClipFile, FileReader] | None = None
-    try:
-        for source, offset, length in film.ranges:
-            if source == EXTRA:
-                write_all(target, film.extra[offset : offset + length])
-                moved(length)
-                continue
-            for file, start, count in clips[source].locate(offset, length):
-                if opened is None or opened[0] is not file:
-                    if opened:
-                        opened[1].close()
-                    opened = file, file.open()
-                if copier.copy(opened[1].fileno(), start, count, moved) != count:
-                    raise StitchFailed(f"join {file.path}: the file was cut short meanwhile")
-    finally:
-        if opened:
-            opened[1].close()

@@ -92,7 +92,7 @@ def bytes_below(folder: Path) -> int:
                 seen = (Path(place) / name).stat()
             except FileNotFoundError:  # moved or deleted since
                 continue
-            found[seen.st_ino] = seen.st_size
+            found[seen.st_ino] = min(seen.st_size, 512 * seen.st_blocks)
     return sum(found.values())
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadMedia, LimitExceeded, NotFound, StitchFailed
-from media import copying, write
+from media import copying, new_file
 from media.reader import FileReader
 from media.splice import Layout, Sound, Source, splice
 from media.verify import read_back
@@ -336,7 +336,7 @@ def test_a_truncated_clip_stops_the_stitch_and_leaves_nothing(clip: ClipMaker, t
 def test_a_full_disk_is_refused_beforehand_with_the_numbers(
     clip: ClipMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write, "_free_bytes", lambda output: 1000)
+    monkeypatch.setattr(new_file, "_free_bytes", lambda output: 1000)
 
     with pytest.raises(LimitExceeded, match=r"needs \d+ bytes, but the disk has 1000 free"):
         splice_files([clip(ClipSpec(1))], tmp_path / "film.mp4")
@@ -352,7 +352,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing(clip: ClipMaker, tmp_pat
     with (
         Path("/dev/full").open("wb", buffering=0) as full,
         pytest.raises(LimitExceeded, match="became full"),
-        write.new_file(film, 10),
+        new_file.new_file(film, 10),
     ):
         copying.write_all(full.fileno(), b"x")
 
