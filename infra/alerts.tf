@@ -110,6 +110,24 @@ locals {
   }
 }
 
+locals {
+  # Where there are no jobs there is nothing to look at.
+  execution_alert = local.jobs == "" ? {} : {
+    execution = {
+      title    = "An execution of a stitch has failed"
+      severity = "WARNING"
+      anchor   = "alert-an-execution-of-a-stitch-has-failed"
+      advice   = "The last line of the execution's log says why, and by which clip; the job tries again by itself and goes on where this one stopped."
+      above    = 0
+      for_s    = 0
+      aligner  = "ALIGN_DELTA"
+      filters = {
+        "a job" = "metric.type=\"run.googleapis.com/job/completed_execution_count\" AND resource.type=\"cloud_run_job\" AND metric.labels.result=\"failed\" AND resource.labels.job_name=monitoring.regex.full_match(\"${local.jobs}\")"
+      }
+    }
+  }
+}
+
 resource "google_monitoring_alert_policy" "query" {
   for_each = merge(local.query_alerts, local.spend_alert)
 
@@ -139,7 +157,7 @@ resource "google_monitoring_alert_policy" "query" {
 }
 
 resource "google_monitoring_alert_policy" "threshold" {
-  for_each = local.threshold_alerts
+  for_each = merge(local.threshold_alerts, local.execution_alert)
 
   display_name = "Longreel ${var.environment}: ${each.value.title}"
   combiner     = "OR"

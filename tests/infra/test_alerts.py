@@ -11,14 +11,16 @@ from tests.infra.extract import INFRA
 from tests.infra.test_metrics import METRICS, OPERATING
 from tests.infra.world import World
 
-#: What issue 6 asks to be told.
-TOLD = {"failures", "slow", "memory", "queue", "dead_letter", "paid_retry", "model_retired", "spend"}
+#: What issue 6 asks to be told, and the end of an execution, which S2-40 asks for.
+TOLD = {"failures", "slow", "memory", "queue", "dead_letter", "paid_retry", "model_retired", "spend", "execution"}
 
 
 def policies(world: World) -> dict[str, dict[str, object]]:
-    """Give every alert of the deployment that has all of them."""
-    kind = "google_monitoring_alert_policy"
-    return {**world.staging.by_key(kind, "query"), **world.staging.by_key(kind, "threshold")}  # type: ignore[dict-item]
+    """Give every alert there is: with a limit of money where one is set, of executions where there are jobs."""
+    kind, found = "google_monitoring_alert_policy", {}
+    for made in (world.production, world.staging):
+        found |= {**made.by_key(kind, "query"), **made.by_key(kind, "threshold")}
+    return found  # type: ignore[return-value]
 
 
 def anchors(page: str) -> set[str]:
@@ -32,6 +34,19 @@ def test_whatever_is_to_be_told_is_told(world: World) -> None:
     kind = "google_monitoring_alert_policy"
     without_limit = world.production.by_key(kind, "query")
     assert "spend" not in without_limit, "nobody has set a limit"
+    assert "execution" not in world.staging.by_key(kind, "threshold"), "there is no job that could fail"
+
+
+def test_an_execution_that_fails_is_told_within_a_minute(world: World) -> None:
+    [condition] = world.production.by_key("google_monitoring_alert_policy", "threshold")["execution"]["conditions"]
+    [threshold] = condition["condition_threshold"]
+    [aggregation] = threshold["aggregations"]
+
+    assert 'metric.type="run.googleapis.com/job/completed_execution_count"' in threshold["filter"]
+    assert 'metric.labels.result="failed"' in threshold["filter"]
+    assert "longreel-production-stitch-cpu" in threshold["filter"]
+    assert (threshold["threshold_value"], threshold["duration"]) == (0, "0s")
+    assert (aggregation["alignment_period"], aggregation["per_series_aligner"]) == ("60s", "ALIGN_DELTA")
 
 
 def test_each_alert_says_what_to_do_and_links_its_section(world: World) -> None:

@@ -69,10 +69,10 @@ def test_alerts_are_free_until_google_bills_them_and_what_they_cost_then_is_said
     page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
 
     assert (line.list_nano_usd, line.left_nano_usd) == (0, 0)
-    # Without a daily limit: five references to metrics in PromQL, four by filters; and what those filters name, each a
-    # point every half minute: 11 functions, 4 jobs, 7 topics, the dead letters.
-    dollars = 9 * 0.35 + (11 + 4 + 7 + 1) * 2 * 60 * 730 * 0.5 / 1e6
-    assert line.note == f"8 conditions: free; from 2027-09-01 at the earliest ${dollars:.2f} at most"
+    # Without a daily limit: five references to metrics in PromQL, five by filters; and what those filters name, each a
+    # point every half minute: 11 functions, 4 jobs, 7 topics, the dead letters, the executions of 4 jobs.
+    dollars = 10 * 0.35 + (11 + 4 + 7 + 1 + 4) * 2 * 60 * 730 * 0.5 / 1e6
+    assert line.note == f"9 conditions: free; from 2027-09-01 at the earliest ${dollars:.2f} at most"
     assert f"from {idle_cost.ALERTS_FREE_UNTIL} at the earliest" in page
     assert f"${dollars:.2f}" in page
 
