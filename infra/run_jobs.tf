@@ -28,6 +28,10 @@ resource "google_cloud_run_v2_job" "stitch" {
   # A job holds nothing: it can be made anew at any time.
   deletion_protection = false
 
+  # Cards began as a preview, which has to be asked for. Where they are none any more, Cloud Run takes that too, and says
+  # GA afterwards, which is no change to be made.
+  launch_stage = each.value.card ? "BETA" : null
+
   template {
     # The tasks of a film run all at once; how many there are is said by the call.
     task_count  = 1
@@ -70,6 +74,10 @@ resource "google_cloud_run_v2_job" "stitch" {
         }
       }
     }
+  }
+
+  lifecycle {
+    ignore_changes = [launch_stage]
   }
 
   depends_on = [google_project_service.api]

@@ -404,6 +404,12 @@ BREAKAGES: Final = (
     ),
     Breakage(
         "run_jobs.tf",
+        'launch_stage = each.value.card ? "BETA" : null',
+        "launch_stage = null",
+        laws=("a_card_is_had_whether_google_calls_it_a_preview_or_not",),
+    ),
+    Breakage(
+        "run_jobs.tf",
         "stitch_vcpus             = 8",
         "stitch_vcpus             = 4",
         laws=("jobs_are_the_machines_that_prices_are_reckoned_with",),

@@ -193,6 +193,18 @@ def jobs_are_the_machines_that_prices_are_reckoned_with(world: World) -> Iterato
             yield f"{key} pays for cards in several zones"
 
 
+def a_card_is_had_whether_google_calls_it_a_preview_or_not(world: World) -> Iterator[str]:
+    """A preview's fields are refused to who does not ask for them; of what is none, Cloud Run calls the job `GA`.
+
+    Source: the comment of `launch_stage` in google-cloud-run, and the provider's own example of a job with a card.
+    """
+    for key, job in world.production.by_key("google_cloud_run_v2_job", "stitch").items():
+        if (job["launch_stage"] == "BETA") != key.startswith("gpu"):
+            yield f"{key} is made as {job['launch_stage']}"
+    if "ignore_changes = [launch_stage]" not in (world.copy.folder / "run_jobs.tf").read_text(encoding="utf-8"):
+        yield "every deployment changes what Cloud Run calls a job with a card"
+
+
 def tasks_are_begun_again_and_end(world: World) -> Iterator[str]:
     for key, job in world.production.by_key("google_cloud_run_v2_job", "stitch").items():
         task = _task(job)
