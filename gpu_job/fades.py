@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from heapq import nlargest
 from pathlib import Path
 from threading import Lock
@@ -18,6 +18,8 @@ from media.clean_cuts import CleanCuts, idr_finder
 from media.clip_file import DiskClip
 from media.conform import milliseconds
 from media.fade_layout import LEAD_SAMPLES, PRIMING_SAMPLES, FadedFilm
+from media.parameter_sets import free_id, parse_avc_config, taken_ids
+from media.sample_entry import VideoEntry
 from media.size import encoded_bytes_max
 from media.target import frames_kept
 from media.transition import Span, Stretch, Window, fade_frames, fade_of
@@ -60,6 +62,13 @@ class FadeWork:
         copied = sum(self._bytes_of(part.clip, part.first_frame, part.frame_count) for part in self._stretches)
         made = sum(windows)
         return copied + made + sum(excerpts) + (made if are_kept_here else 0) + sum(nlargest(processes + 1, windows))
+
+    @cached_property
+    def _own_id(self) -> int | None:
+        """Give the id of parameter sets that only windows have; None where no id is free."""
+        videos = [clip.movie.video.entry for clip in self.clips]
+        bodies = {video.children[b"avcC"] for video in videos if isinstance(video, VideoEntry)}
+        return free_id(set().union(*(taken_ids(parse_avc_config(body)) for body in bodies)))
 
     @property
     def _stretches(self) -> list[Stretch]:
@@ -112,7 +121,7 @@ class FadeWork:
 
     def _args(self, window: Window, encode: WindowEncode, output: Path, encoder: str) -> list[str]:
         self.write_excerpts(window)
-        return window_args(encode, self.target, output, encoder)
+        return window_args(encode, self.target, output, encoder, self._own_id)
 
     def _digest(self, window: Window, encode: WindowEncode) -> str:
         target, clips = self.target, []
@@ -120,7 +129,9 @@ class FadeWork:
             clip = self.plan.clips[span.clip]
             clips += [clip.uri, clip.generation, clip.keep_ms, target.clips[span.clip].treatment, span]
         laid = (encode.out.sound_at, encode.into.sound_at, encode.sound)
-        return digest_of(*clips, *laid, self.film.fade, target.picture, target.sound, target.quality, target.fit)
+        return digest_of(
+            *clips, *laid, self.film.fade, self._own_id, target.picture, target.sound, target.quality, target.fit
+        )
 
     def excerpt(self, window: Window, span: Span) -> Path:
         """Give the file with what a window shows of one of its clips."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 
 from events.errors import BadMedia, StitchFailed
+
+#: Ids that a sequence parameter set can have, and x264 give to its picture parameter set.
+_IDS = 32
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,17 @@ def merge(configs: Sequence[AvcConfig]) -> AvcConfig:
 def used_ids(config: AvcConfig) -> set[int]:
     """Give the ids of the sequence parameter sets, so that an encoder can be told to use another."""
     return set(_by_id(config.sequence_sets))
+
+
+def taken_ids(config: AvcConfig) -> set[int]:
+    """Give the ids that x264 cannot be told to use: it gives its picture set the id of its sequence set."""
+    # The second look passes picture sets where sequence sets are expected: they are told apart by their own type.
+    return used_ids(config) | used_ids(replace(config, sequence_sets=config.picture_sets))
+
+
+def free_id(taken: set[int]) -> int | None:
+    """Give the lowest id that is not taken; None where all are."""
+    return next((number for number in range(_IDS) if number not in taken), None)
 
 
 def _by_id(sets: Iterable[bytes]) -> dict[int, bytes]:

@@ -18,7 +18,7 @@ from events.plan import Compression, Orientation, StitchPlan
 from media.conform import can_join
 from media.groups import FilmSound, Group, conforming_groups, film_sound
 from media.loudness import needs_sound_work
-from media.parameter_sets import AvcConfig, parse_avc_config, used_ids
+from media.parameter_sets import free_id, parse_avc_config, taken_ids
 from media.shape import film_frame_rate, film_orientation, film_size, frames_shown, lies_as
 from media.treatment import ClipTreatment, Colour, Picture, Quality, SoundFormat, Target, Treatment
 from media.words import misfit_in_words, picture_in_words, readable, sound_in_words
@@ -260,18 +260,12 @@ def _free_id(group: Group, tail: bytes) -> int | None:
     for picture in group.pictures:
         try:
             config = parse_avc_config(bytes.fromhex(picture.get("parameterSets", "")))
-            taken |= _taken_ids(config)
+            taken |= taken_ids(config)
         except (BadMedia, ValueError):
             return None  # Damage that `can_join` will name when it comes to it.
         if config.length_size != 4 or config.tail != tail:
             return None
-    return next((number for number in range(32) if number not in taken), None)
-
-
-def _taken_ids(config: AvcConfig) -> set[int]:
-    # x264 gives its picture set the id of its sequence set, so that both kinds of id must be free. The second look
-    # passes picture sets where sequence sets are expected: `used_ids` tells them apart by their own type.
-    return used_ids(config) | used_ids(replace(config, sequence_sets=config.picture_sets))
+    return free_id(taken)
 
 
 def colour_of(clip: ClipFacts) -> Colour | None:
