@@ -25,7 +25,7 @@ MONTH_SECONDS = 730 * 3600
 _MINUTES_OF_A_MONTH = 730 * 60
 
 # In nano US dollars.
-_SCHEDULER_JOB = 100_000_000  # from general knowledge; three are free in a billing account
+_SCHEDULER_JOB = 100_000_000  # three are free in a billing account
 _REQUEST = 400  # $0.40 a million; two million are free in a month
 _VCPU_SECOND = 24_000  # 180,000 are free in a month
 _GIB_SECOND = 2_500  # 360,000 are free in a month
@@ -73,7 +73,7 @@ class Line:
 STORED = {
     "google_storage_bucket": "$0.020 a GiB: films, clips, sources",
     "google_firestore_database": "$0.15 a GiB after the first, and as much for the seven days to go back to",
-    "google_artifact_registry_repository": "$0.10 a GiB after the first half: images of jobs and functions, 1 to 3 GiB",
+    "google_artifact_registry_repository": "$0.10 a GB after the first half: images of jobs and functions, 1 to 3 GB",
     "google_bigquery_dataset": "nothing: its views hold nothing; what they read of the log, a TiB a month, is free",
     "google_logging_project_bucket_config": "$0.01 a GiB after a line's first 30 days",
 }

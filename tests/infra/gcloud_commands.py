@@ -44,5 +44,7 @@ def unknown(call: list[str]) -> Iterator[str]:
         name, given, value = each.partition("=")
         if each.startswith("--") and name not in flags and name.replace("--no-", "--") not in flags:
             yield f"{' '.join(call)}: no flag {name}"
+        if given and flags.get(name) == "bool":
+            yield f"{' '.join(call)}: {name} takes no value"
         if given and isinstance(choices := flags.get(name), list) and value not in choices:
             yield f"{' '.join(call)}: {name} is one of {', '.join(choices)}"

@@ -84,6 +84,7 @@ def test_make_knows_every_deployment_that_people_are_told_to_run() -> None:
         "gcloud storage buckets create gs://b --uniform-access",
         "gcloud services api-keys make --display-name=k",
         "gcloud auth login --verbosity=loud",
+        "gcloud storage buckets update gs://b --versioning=on",
     ],
 )
 def test_a_command_or_flag_that_is_not_there_is_noticed(call: str) -> None:
