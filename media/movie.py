@@ -21,6 +21,9 @@ from media.sample_entry import SoundEntry, VideoEntry
 #: The matrix of a picture that is shown as it is stored.
 IDENTITY_MATRIX = (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
+#: Pictures that a decoder keeps at most until they are shown. Source: ITU-T H.264 A.3.1, H.265 A.4.2.
+_KEPT_MAX = 16
+
 
 class Edit(NamedTuple):
     """One line of an edit list: what part of the track is shown."""
@@ -144,10 +147,12 @@ class Track:
         """Length in ticks from the first frame that is shown to the end of the last, edits not counted."""
         if self.is_even or not self.compositions or not self.durations:
             return self.duration
-        # Decoding may end long before what it gave is shown.
+        # Decoding may end before what it gave is shown, by as many frames as a decoder keeps; all else is a lie.
         starts = accumulate(expand(self.durations), initial=0)
         last = max(map(add, starts, expand(self.compositions)), default=0)
-        return max(self.duration, last + self.durations[-1].value - self.first_composition)
+        later = last + self.durations[-1].value - self.first_composition - self.duration
+        most = _KEPT_MAX * max(run.value for run in self.durations)
+        return self.duration + later if 0 < later <= most else self.duration
 
     def pause(self, movie_timescale: int) -> Fraction:
         """Give the seconds before the track starts in which nothing of it is shown."""

@@ -1,6 +1,7 @@
 """Stopped and taken up again: the film is the one of a run that was never stopped, and little is done twice.
 
-`LONGREEL_KILLS=50` makes it fifty kills instead of five; that takes about ten times as long.
+Fifty kills in all: half of them while one piece is encoded at a time, half while two are. `LONGREEL_KILLS=250` makes it
+ten times as many.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from tests.gpu_job.film_reading import audio_packets, decode
 
 MakeClip = Callable[..., Path]
 
-KILLS = int(os.environ.get("LONGREEL_KILLS", "5"))
+KILLS = int(os.environ.get("LONGREEL_KILLS", "25"))
 #: The latest moment of a kill, in seconds after the start: about as long as the film takes on two slow cores.
 LATEST_SECONDS = 2.5
 #: How long the program may take to end after SIGTERM. Source: Cloud Run's container contract.
