@@ -72,7 +72,8 @@ def _picture(movie: Movie) -> dict[str, str]:
     assert isinstance(entry, VideoEntry)
     interval = movie.frame_interval if video.is_even else None
     found = {
-        "video": entry.kind,
+        # Names of three letters end in a space.
+        "video": entry.kind.strip(),
         "size": f"{entry.width_px}x{entry.height_px}",
         "pixelAspect": ratio(entry.pixel_aspect, ":"),
         "color": entry.color,
@@ -150,7 +151,7 @@ def _picture_obstacles(movie: Movie) -> list[str]:
     if len(movie.video_tracks) > 1:
         found.append(f"it has {len(movie.video_tracks)} video tracks")
     if video.entry.kind not in VIDEO_CONFIG_BOXES:
-        found.append(f"its picture codec {video.entry.kind} cannot be spliced")
+        found.append(f"its picture codec {video.entry.kind.strip()} cannot be spliced")
     elif not (isinstance(video.entry, VideoEntry) and VIDEO_CONFIG_BOXES[video.entry.kind] in video.entry.children):
         found.append("the configuration of its picture is missing")
     if video.entry_count > 1:
@@ -209,7 +210,8 @@ def _sound_obstacles(movie: Movie, sound: Track) -> list[str]:
     late = sound.pause(movie.timescale) - max(Fraction(0), movie.picture_start)
     if late > START_TOLERANCE:
         found.append(f"its sound starts {milliseconds(late)} ms late")
-    longer = movie.sound_end - movie.picture_duration
+    # Sound is told from the first frame on, which an edit list may hide.
+    longer = movie.sound_end + min(Fraction(0), movie.picture_start) - movie.picture_duration
     if abs(longer) > SOUND_LENGTH_TOLERANCE:
         word = "longer" if longer > 0 else "shorter"
         found.append(f"its sound is {milliseconds(abs(longer))} ms {word} than its picture")
