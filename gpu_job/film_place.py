@@ -14,7 +14,7 @@ from events.plan import StitchPlan
 from gpu_job.fades import FadeWork
 from gpu_job.film import PieceFile
 from gpu_job.manifest import checkpoint_folder
-from gpu_job.room import are_kept_here, are_moved, disk_bytes, piece_bytes, twice_bytes
+from gpu_job.room import are_kept_here, are_moved, disk_bytes, twice_bytes
 from gpu_job.workspace import require_space
 from media.clip_file import ClipFile
 from media.moved_bytes import Moving, has_moves, undo_moves
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: The film's name, in a work folder or among its pieces.
 _FILM = "film.mp4"
+#: Small pieces are moved together, up to so many bytes: each time takes some four waits for the disk.
+_BATCH_BYTES = 4 * 1024 * 1024
 
 
 class FilmPlace:
@@ -72,8 +74,8 @@ class FilmPlace:
         def place_of(file: ClipFile) -> Path | None:
             return own_file(file.uri) if isinstance(file, PieceFile) else None
 
-        # What is rendered of a fade is known only roughly before: two whole clips, if each has one key frame.
-        most = max([piece_bytes(self._plan, target), *self._kept()])
+        # What is said beforehand is said from above; by now it is known how large pieces are.
+        most = max([_BATCH_BYTES, *self._kept()])
         return Moving(self.film, min(most, twice_bytes(self._plan, target)), place_of)
 
     def require_room(self, target: Target, *, is_second: bool) -> None:
@@ -88,7 +90,7 @@ class FilmPlace:
         """
         needed = disk_bytes(self._plan, target, self._objects, self._processes, is_moved=self._is_moved)
         what = f"stitch {len(self._plan.clips)} clips of job {self._plan.job_id}"
-        require_space(self._folder, needed if is_second else max(0, needed - self._kept_bytes()), what)
+        self._require(needed if is_second else max(0, needed - self._kept_bytes()), what)
 
     def require_fade_room(self, work: FadeWork, processes: int) -> None:
         """Refuse fades that do not fit, now that it is known what they take.
@@ -99,7 +101,14 @@ class FilmPlace:
         is_twice = not self._is_moved and are_kept_here(self._plan, self._objects)
         needed = work.room_bytes(processes, are_kept_here=is_twice)
         what = f"render {len(work.film.windows)} fades"
-        require_space(self._folder, max(0, needed - self._kept_bytes()), what)
+        self._require(max(0, needed - self._kept_bytes()), what)
+
+    def _require(self, needed_bytes: int, what: str) -> None:
+        require_space(self._folder, needed_bytes, what)
+        if self._beside:
+            there = next(folder for folder in self._beside.parents if folder.is_dir())
+            if there.stat().st_dev != self._folder.stat().st_dev:
+                require_space(there, needed_bytes, what)
 
     def _kept_bytes(self) -> int:
         """Give the bytes of the film that are there already: pieces that were kept, which move into it."""

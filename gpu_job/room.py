@@ -61,17 +61,15 @@ def _moving_bytes(plan: StitchPlan, target: Target, objects: Objects, processes:
 
 
 def twice_bytes(plan: StitchPlan, target: Target) -> int:
-    """Give how many bytes of pieces may lie on the disk a second time, in the film, from above: those of one piece."""
+    """Give how many bytes of pieces may lie on the disk a second time, in the film, from above: those of one piece.
+
+    That is a chunk, with the sound of its clip, which is a piece of its own; or what is rendered of a fade.
+    """
     made, _ = film_bytes(plan, target)
     windows = windows_bytes(plan, target)
-    window = _window_bytes(plan, target) if windows else 0
-    return min(made + windows, max(piece_bytes(plan, target), window))
-
-
-def piece_bytes(plan: StitchPlan, target: Target) -> int:
-    """Give the bytes of a chunk, from above, with the sound of a whole clip, which is a piece of its own."""
     sounds = [clip.frame_count for clip in target.clips if target.sound and clip.treatment is not Treatment.COPY]
-    return chunk_bytes(plan, target) + max((sound_bytes_max(target, count) for count in sounds), default=0)
+    chunk = chunk_bytes(plan, target) + max((sound_bytes_max(target, count) for count in sounds), default=0)
+    return min(made + windows, max(chunk, _window_bytes(plan, target) if windows else 0))
 
 
 def are_moved(plan: StitchPlan, objects: Objects) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import google_crc32c
 import pytest
 
-from events.errors import StitchFailed
+from events.errors import DiskFull, StitchFailed
 from events.plan import Loudness, StitchPlan, Transition
 from gpu_job.ffmpeg import FFmpeg
 from gpu_job.manifest import Manifest, checkpoint_folder
@@ -30,17 +31,18 @@ Fingerprint = tuple[str, str]
 
 #: Runs the program until it does something for the so-manieth time, and then kills it.
 KILLED_AT = """
-import os, signal, sys
-event, ending, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
-del sys.argv[1:4]
+import os, sys
+event, ending, number, signal_number = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+del sys.argv[1:5]
 def heard(name, args):
     global number
     if name == event and str(args[0]).endswith(ending):
         number -= 1
         if number == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal_number)
 sys.addaudithook(heard)
-import gpu_job.workspace
+import gpu_job.film_place, gpu_job.workspace
+gpu_job.film_place._BATCH_BYTES = 0
 gpu_job.workspace.RESERVE_BYTES = 0
 from gpu_job.__main__ import main
 sys.exit(main())
@@ -54,19 +56,19 @@ def odd_plan(bench: Bench, make_clip: MakeClip, count: int = 6, **wishes: Any) -
     return bench.plan(make_clip(0, size="320x192", frames=24 * (count + 1)), *odd, **wishes)
 
 
-def run_killed(film: Film, event: str, ending: str, number: int) -> None:
+def run_killed(film: Film, event: str, ending: str, number: int, by: int = signal.SIGKILL) -> None:
     """Run the program; it is dead when it has come so far."""
     _, _, _, *arguments = film.command("--processes", "1")
-    command = [sys.executable, "-c", KILLED_AT, event, ending, str(number), *arguments]
+    command = [sys.executable, "-c", KILLED_AT, event, ending, str(number), str(int(by)), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=clean_environment())
-    film.bench.killed = True
-    assert done.returncode == -9, done.stdout + done.stderr
+    film.bench.killed |= by == signal.SIGKILL
+    assert done.returncode in (-9, 143), done.stdout + done.stderr
 
 
 def run_on(film: Film) -> None:
     """Run the program to its end."""
     _, _, _, *arguments = film.command("--processes", "1")
-    command = [sys.executable, "-c", KILLED_AT, "nothing", "", "0", *arguments]
+    command = [sys.executable, "-c", KILLED_AT, "nothing", "", "0", "0", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY, env=clean_environment())
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -133,12 +135,13 @@ def test_killed_while_bytes_move_and_while_they_are_given_back_nothing_is_encode
     [{"loudness": Loudness.R128}, {"transition": Transition.CROSSFADE, "transition_ms": 200}],
     ids=["loudness", "crossfades"],
 )
-def test_films_with_fades_or_new_sound_are_killed_in_vain_as_well(
+def test_films_with_fades_or_new_sound_are_stopped_in_vain_as_well(
     bench: Bench, make_clip: MakeClip, ffmpeg_program: str, wanted: Callable[..., Fingerprint], wishes: dict[str, Any]
 ) -> None:
     film = Film(bench, odd_plan(bench, make_clip, count=3, **wishes), ffmpeg_program)
 
-    run_killed(film, "os.rename", ".hole", 1)
+    run_killed(film, "os.rename", ".hole", 1, signal.SIGTERM)
+    assert film.bench.store.path(checkpoint_folder(film.plan) + "film.mp4.moved").exists()
     film.log.write_text("")
     run_on(film)
 
@@ -182,3 +185,14 @@ def test_where_files_keep_no_holes_twice_what_is_encoded_is_asked_for(
     monkeypatch.setattr("gpu_job.room.keeps_holes", lambda folder: False)
 
     assert told + made // 2 <= told_of(bench, plan) <= told + made + 2 * twice_bytes(plan, choose_target(plan))
+
+
+def test_a_store_on_a_disk_of_its_own_must_have_the_room_as_well(bench: Bench, make_clip: MakeClip) -> None:
+    with small_disk(bench.folder / "small", 32_000_000):
+        small = Bench(bench.folder / "small", bench.ffmpeg)
+        plan = odd_plan(small, make_clip, count=2)
+
+        with pytest.raises(DiskFull, match=rf"are needed in {small.store.root}.* MB are missing"):
+            small.stitch(plan, work=bench.work)
+
+        assert small.program_calls == 0
