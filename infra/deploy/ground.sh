@@ -32,6 +32,9 @@ step_ground() {
     2) ;;
     *) fail "Terraform could not plan; it says why above." ;;
     esac
+    doing "see that nothing is lost"
+    tf show -json "$WORK/ground.plan" >"$WORK/ground.json"
+    "$PYTHON" infra/deploy/plan_guard.py "$WORK/ground.json"
     ask "Make that? It is empty and costs nothing."
     doing "make what images and sources are kept in"
     tf apply -input=false "$WORK/ground.plan" >&2

@@ -1,4 +1,4 @@
-"""Refuse a plan that would delete films or jobs: `make destroy` does that, and only when it is told to.
+"""Refuse a plan that would delete films or jobs, or what a deployment runs on; `make destroy` does, when it is told to.
 
     terraform show -json PLAN > plan.json; python infra/deploy/plan_guard.py plan.json
 
@@ -15,13 +15,21 @@ from typing import Any
 
 #: What holds what was paid for.
 HOLDERS = {"google_storage_bucket.media": "films and clips", "google_firestore_database.main": "jobs"}
+#: What a deployment runs on, once it is there; before, both are as good as empty and may be made anew elsewhere.
+RUN_ON = {
+    "google_artifact_registry_repository.images": "images of its jobs",
+    "google_storage_bucket.source": "sources of its functions",
+}
 
 
 def losses(plan: Mapping[str, Any]) -> list[str]:
     """Give what of a plan, as `terraform show -json` has it, would lose something for good."""
     found = []
+    there = plan.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
+    deployed = "google_storage_bucket.media" in {each["address"] for each in there}
+    holders = HOLDERS | RUN_ON if deployed else HOLDERS
     for change in plan.get("resource_changes", []):
-        held = HOLDERS.get(change["address"])
+        held = holders.get(change["address"])
         if held and "delete" in change["change"]["actions"]:
             why = ", ".join(".".join(map(str, path)) for path in change["change"].get("replace_paths", []))
             because = f", because it cannot be changed in place: {why}" if why else ""

@@ -67,7 +67,7 @@ class Recorded:
         self.identity: Answer = (0, "")
         self.app_check = False
         self.releases_rules = True
-        self.deletes_films = False
+        self.deletes_films = self.deletes_sources = False
         self.terraform_version = "1.11.4"
         self.made: dict[str, list[str]] = {}
         self._server = _Server(("127.0.0.1", 0), _Call)
@@ -192,7 +192,7 @@ class Recorded:
             "version": lambda: (0, json.dumps({"terraform_version": self.terraform_version})),
             "init": lambda: (0, ""),
             "plan": lambda: self._plan(rest),
-            "show": lambda: (0, self._shown()),
+            "show": lambda: (0, self._shown(Path(rest[-1]))),
             "apply": lambda: self._apply(Path(rest[-1])),
             "console": lambda: (0, f'"{self._values()[read]}"'),
             "output": lambda: (0, _OUTPUTS.get(rest[-1]) or _ALL_OUTPUTS),
@@ -209,10 +209,12 @@ class Recorded:
             "var.veo_model": "veo-3.1-fast-generate-001",
         }
 
-    def _shown(self) -> str:
-        actions = ["delete", "create"] if self.deletes_films else ["no-op"]
-        change = {"address": "google_storage_bucket.media", "change": {"actions": actions}}
-        return json.dumps({"planned_values": {"root_module": {}}, "resource_changes": [change]})
+    def _shown(self, plan: Path) -> str:
+        held = "google_storage_bucket.source" if plan.read_text() == "ground" else "google_storage_bucket.media"
+        gone = self.deletes_sources if held.endswith("source") else self.deletes_films
+        change = {"address": held, "change": {"actions": ["delete", "create"] if gone else ["no-op"]}}
+        prior = {"values": {"root_module": {"resources": [{"address": each} for each in self.all("state")]}}}
+        return json.dumps({"planned_values": {"root_module": {}}, "resource_changes": [change], "prior_state": prior})
 
     def _plan(self, rest: list[str]) -> Answer:
         if "-destroy" in rest:

@@ -343,6 +343,24 @@ def test_a_plan_that_would_delete_films_is_not_carried_out(machine: Machine) -> 
     assert "google_storage_bucket.media would be deleted, and with it the films and clips" in ran.stderr
 
 
+def test_a_deployment_that_is_there_cannot_lose_its_images_and_sources_by_a_word_such_as_another_region(
+    machine: Machine,
+) -> None:
+    machine.world.deletes_sources = True
+    machine.world.failing = "gcloud builds submit"
+    # Nothing was made of them yet, so they may be made anew elsewhere.
+    assert "The step 'images' failed" in machine.run().stderr
+    machine.world.failing = ""
+    machine.run(FROM="images")
+    machine.world.remove("state", "google_artifact_registry_repository")
+
+    ran = machine.run()
+
+    assert "The step 'ground' failed while it was to: see that nothing is lost" in ran.stderr
+    assert "google_storage_bucket.source would be deleted, and with it the sources of its functions" in ran.stderr
+    assert "terraform -chdir=infra apply" not in ran.changes()
+
+
 def test_a_plan_that_replaces_the_database_says_why() -> None:
     change = {"actions": ["delete", "create"], "replace_paths": [["location_id"]]}
     plan = {"resource_changes": [{"address": "google_firestore_database.main", "change": change}]}
