@@ -4,16 +4,23 @@
 
 step_source() {
     terraform_ready
-    local source target
+    local target
     doing "find the bucket of sources (not there: FROM=ground)"
-    source="$(tf output -raw source_bucket)"
-    target="gs://$source/$(basename "$FUNCTIONS_ZIP")"
+    target="$(place_of_sources)"
     doing "look for the functions' sources, $target"
-    if ! gcloud storage objects describe "$target" >/dev/null 2>&1; then
+    if ! is_object "$target"; then
         doing "upload the functions' sources"
         gcloud storage cp "$FUNCTIONS_ZIP" "$target"
     fi
 }
+
+place_of_sources() {
+    local bucket
+    bucket="$(tf output -raw source_bucket)" || return
+    printf 'gs://%s/%s' "$bucket" "$(basename "$FUNCTIONS_ZIP")"
+}
+
+is_object() { gcloud storage objects describe "$1" >/dev/null 2>&1; }
 
 image() { printf '%s-docker.pkg.dev/%s/%s/stitch-%s' "$REGION" "$PROJECT" "longreel-$ENVIRONMENT" "$1"; }
 

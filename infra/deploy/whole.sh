@@ -49,7 +49,10 @@ adopt_release() {
 
 step_plan() {
     terraform_ready
-    local cpu gpu="" status=0
+    local cpu gpu="" status=0 sources
+    doing "find the functions' sources"
+    sources="$(place_of_sources)"
+    is_object "$sources" || fail "The functions' sources of now are not uploaded yet; go on with FROM=source."
     doing "find the images by digest"
     cpu="$(built_image cpu)"
     [[ -n "$cpu" ]] || fail "The images of $IMAGES_TAG are not built yet; go on with FROM=images."

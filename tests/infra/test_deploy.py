@@ -203,7 +203,7 @@ FAILURES = (
     ("plan", "terraform .* state list"),
     ("plan", "terraform .* plan"),
     ("plan", "terraform .* show"),
-    ("firebase", "terraform .* output"),
+    ("firebase", "terraform .* output -raw bucket"),
     ("firebase", "python infra/deploy/firebase.py"),
     ("smoke", "terraform .* console .*app_check"),
     ("smoke", "gcloud iam service-accounts"),
@@ -251,6 +251,18 @@ def test_an_apply_that_breaks_off_is_planned_anew(machine: Machine) -> None:
     assert "Then go on with FROM=plan." in broken.stderr
     assert "There is no plan to carry out; go on with FROM=plan." in resumed.stderr
     assert finished.status == 0
+
+
+def test_going_on_with_a_plan_of_sources_that_changed_meanwhile_says_to_upload_them_first(machine: Machine) -> None:
+    machine.world.failing = r"terraform -chdir=infra apply .*whole|applied\.plan"
+    machine.run()
+    machine.world.failing = ""
+    machine.world.remove("objects", "gs://my-films-4711-longreel-production-source/functions-")
+
+    ran = machine.run(FROM="plan")
+
+    assert "The functions' sources of now are not uploaded yet; go on with FROM=source." in ran.stderr
+    assert ran.changes() == []
 
 
 def test_the_command_that_goes_on_says_again_what_was_given(machine: Machine) -> None:
