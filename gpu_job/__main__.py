@@ -137,7 +137,8 @@ def _on_cloud(plan_uri: str) -> tuple[CloudObjects, CloudReporter, _Worker, int 
         reporter.note(f"task {task.index} has nothing to do: there are {task.count} of them, counted from 0")
         return objects, reporter, worker, DONE
     if (failure := reporter.final_failure()) is not None:
-        reporter.note(f"an earlier try has failed for good: {failure.get('message')}")
+        # Its words may be others' as well; the paper and the job have them.
+        reporter.note(f"an earlier try has failed for good ({failure.get('code')}); its own log says more")
         return objects, reporter, worker, BAD_INPUT
     return objects, reporter, worker, None
 
