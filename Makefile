@@ -4,6 +4,8 @@ PYTHON ?= python3
 # machine: a quarter of the time a test waits for an emulator or for a clock.
 JOBS ?= 3
 BIN := .venv/bin
+# Where the environment asks that no bytecode be kept, hundreds of processes of the tests would compile each file anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo cloud-demo web test shake sim chaos check check-style check-types check-imports check-infra bench constraints deploy destroy clean
