@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: The film's name, in a work folder or among its pieces.
 _FILM = "film.mp4"
 #: Small pieces are moved together, up to so many bytes: each time takes some four waits for the disk.
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 1024 * 1024
 
 
 class FilmPlace:
