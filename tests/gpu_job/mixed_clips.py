@@ -207,7 +207,12 @@ def make(clip: Clip, folder: Path, ffmpeg: str) -> Path:
     shown = f"setsar={look.pixel_aspect.numerator}/{look.pixel_aspect.denominator}"
     if look.varies:
         shown += f",setpts='(N+2*floor(N/5))/({look.rate})/TB'"
-    args += ["-vf", f"{shown},format={look.pixels}", *look.coded, "-threads", "1"]
+    shown += f",format={look.pixels}"
+    if "-color_trc" in look.coded:
+        # Only what the filters say gets into the header of every kind of file.
+        transfer = look.coded[look.coded.index("-color_trc") + 1]
+        shown += f",setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    args += ["-vf", shown, *look.coded, "-threads", "1"]
     args += ["-fps_mode", "passthrough"] if look.varies else []
     args += look.sound_codec if clip.hearing.channels else []
     _run(ffmpeg, *args, *look.muxed, str(output))

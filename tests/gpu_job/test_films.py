@@ -310,12 +310,15 @@ def test_a_high_dynamic_range_clip_is_brought_to_the_standard_range(
     bench: Bench, make_clip: MakeClip, transfer: str
 ) -> None:
     """Telephones record so; taken as it is it would be grey, and its tags would be wrong."""
-    tags = f"-colorspace bt2020nc -color_primaries bt2020 -color_trc {transfer} -color_range tv"
-    params = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
-    deep = make_clip(1, frames=12, video=f"-pix_fmt yuv420p10le -profile:v high10 {tags} -x264-params {params}")
+    # Only what the filters say gets into the file's header.
+    tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    # A grey one: colours as strong as the other clips' would be as bright as no screen is.
+    deep = make_clip(4, frames=12, video=f"-vf format=yuv420p10le,{tags} -pix_fmt yuv420p10le -profile:v high10")
+    plan = bench.plan(make_clip(0), deep)
 
-    report = bench.stitch(bench.plan(make_clip(0), deep))
+    report = bench.stitch(plan)
 
+    assert plan.clips[1].facts.conform["color"] in ("9/16/9 tv", "9/18/9 tv")
     assert report.encoded_clips == [1]
     assert [code.frame for code in barcodes(bench.film)] == [*range(24), *range(12)]
 

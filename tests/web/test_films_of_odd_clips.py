@@ -30,10 +30,11 @@ NO_B_FRAMES = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-g", "6"
 
 def hevc(transfer: str) -> tuple[str, ...]:
     """Give how a telephone records high dynamic range."""
-    said = f"log-level=none:pools=none:frame-threads=1:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
-    tags = ("-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer, "-color_range", "tv")
-    coded = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "8", "-tag:v", "hvc1", "-x265-params", said)
-    return (*coded, *tags, "-pix_fmt", "yuv420p10le")
+    coded = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "8", "-tag:v", "hvc1")
+    # Only what the filters say gets into the file's header.
+    tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    said = "log-level=none:pools=none:frame-threads=1"
+    return (*coded, "-x265-params", said, "-vf", f"format=yuv420p10le,{tags}", "-pix_fmt", "yuv420p10le")
 
 
 def chain(video: tuple[str, ...], rate: int = FPS) -> list[ClipSpec]:
