@@ -22,7 +22,7 @@ CALL_SECONDS: Final = 30
 
 #: What lets a service account run our jobs with arguments, and cancel them.
 #: Source: https://cloud.google.com/run/docs/execute/jobs, "Required roles".
-ROLE: Final = "roles/run.developer"
+ROLE: Final = "roles/run.jobsExecutorWithOverrides and roles/run.viewer"
 
 #: Executions that are looked through for one of ours; the API gives the newest first.
 _LOOKED_THROUGH_MAX = 100

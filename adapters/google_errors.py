@@ -12,7 +12,7 @@ from events.errors import LimitExceeded, NotAllowed, NotFound, PipelineError, Pr
 #: First word of a permission → the role that has all that Longreel does with that service, and where to grant it.
 _ROLES: Final = {
     "storage": "roles/storage.objectUser on the bucket",
-    "run": "roles/run.developer on the Cloud Run job",
+    "run": "roles/run.jobsExecutorWithOverrides and roles/run.viewer on the Cloud Run job",
     "transcoder": "roles/transcoder.admin in the project",
     "aiplatform": "roles/aiplatform.user in the project",
     "datastore": "roles/datastore.user in the project",

@@ -111,16 +111,17 @@ resource "google_project_iam_member" "transcodes" {
   member  = google_service_account.function[each.key].member
 }
 
-# Cloud Run jobs: to run one with arguments, to look at its executions, and to stop them. The role could also change the
-# job, but not without leave to act as the job's account, which no function has.
+# Cloud Run jobs: to run one with arguments and to stop its executions; and to look at them. No job can be changed or
+# deleted by it.
 resource "google_cloud_run_v2_job_iam_member" "runs" {
   for_each = { for pair in setproduct(
-    [for name, each in local.functions : name if contains(each.calls, "jobs")], keys(google_cloud_run_v2_job.stitch)
-  ) : "${pair[0]}/${pair[1]}" => { function = pair[0], job = pair[1] } }
+    [for name, each in local.functions : name if contains(each.calls, "jobs")], keys(google_cloud_run_v2_job.stitch),
+    ["roles/run.jobsExecutorWithOverrides", "roles/run.viewer"]
+  ) : join("/", pair) => { function = pair[0], job = pair[1], role = pair[2] } }
 
   name     = google_cloud_run_v2_job.stitch[each.value.job].name
   location = google_cloud_run_v2_job.stitch[each.value.job].location
-  role     = "roles/run.developer"
+  role     = each.value.role
   member   = google_service_account.function[each.value.function].member
 }
 

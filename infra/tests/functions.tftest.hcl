@@ -252,7 +252,7 @@ run "deployed" {
   }
 
   assert {
-    condition     = toset([for each in google_cloud_run_v2_job_iam_member.runs : each.role]) == toset(["roles/run.developer"]) && length(google_cloud_run_v2_job_iam_member.runs) == 16
+    condition     = toset([for each in google_cloud_run_v2_job_iam_member.runs : each.role]) == toset(["roles/run.jobsExecutorWithOverrides", "roles/run.viewer"]) && length(google_cloud_run_v2_job_iam_member.runs) == 32
     error_message = "Those who start, look after or call off films should be able to run each of the four jobs, and no other job of the project."
   }
 

@@ -144,7 +144,7 @@ def may_not(studio: Studio, where: str, job_id: str) -> None:
     ("where", "wishes", "said"),
     [
         ("storage", {}, f"grant roles/storage.objectUser on the bucket to {SERVICE_ACCOUNT}"),
-        ("run", {"engine": "cpu"}, "roles/run.developer"),
+        ("run", {"engine": "cpu"}, "roles/run.jobsExecutorWithOverrides"),
         ("transcoder", {"engine": "transcoder"}, "roles/transcoder.admin"),
         ("transcoder's agent", {"engine": "transcoder"}, "gcp-sa-transcoder.iam.gserviceaccount.com"),
     ],

@@ -620,8 +620,8 @@ BREAKAGES: Final = (
     ),
     Breakage(
         "access.tf",
-        '  role     = "roles/run.developer"\n  member   = google_service_account.function[each.value.function].member',
-        '  role     = "roles/run.developer"\n  member   = "allAuthenticatedUsers"',
+        '  role     = each.value.role\n  member   = google_service_account.function[each.value.function].member',
+        '  role     = each.value.role\n  member   = "allAuthenticatedUsers"',
         laws=("everybody_may_call_the_callables_and_nothing_else",),
         tests=("Nothing else should be open to everybody",),
     ),
@@ -658,8 +658,8 @@ BREAKAGES: Final = (
     ),
     Breakage(
         "access.tf",
-        '"roles/run.developer"',
-        '"roles/run.admin"',
+        '"roles/run.viewer"]',
+        '"roles/run.admin"]',
         laws=("no_role_is_wider_than_a_task",),
         tests=("Those who start, look after or call off films",),
         copy=1,
