@@ -72,3 +72,19 @@ def sound(path: Path) -> tuple[int, np.ndarray]:
         stream = film.streams.audio[0]
         parts = [frame.to_ndarray() for frame in film.decode(stream)]
         return stream.rate, np.concatenate(parts, axis=1)
+
+
+def exact_crossfade(out: str, into: str, first: int, count: int) -> str:
+    """Give a graph that fades one picture into the other from a frame on, to the nearest step of every plane.
+
+    FFmpeg's own `xfade` is no measure for colours: it makes them by another format, up to five steps off.
+    """
+    chains = [
+        f"[{out}]settb=1/1000,split[out1][out2];[out1]trim=end_frame={first},setpts=N[before]",
+        f"[out2]trim=start_frame={first},setpts=N[below]",
+        f"[{into}]settb=1/1000,split[into1][into2];[into1]trim=end_frame={count},setpts=N[above]",
+        f"[into2]trim=start_frame={count},setpts=N[behind]",
+        f"[below][above]blend=all_expr='A+(B-A)*(N-1)/{count}+0.5'[fade]",
+        "[before][fade][behind]concat=n=3",
+    ]
+    return ";".join(chains)

@@ -14,7 +14,7 @@ from gpu_job.ffmpeg import FFmpeg
 from gpu_job.tasks import ClipFailed
 from media.transition import fade_frames, fade_of
 from tests.gpu_job.bench import Bench, run
-from tests.gpu_job.film_reading import barcodes, sound, video_packets
+from tests.gpu_job.film_reading import barcodes, exact_crossfade, sound, video_packets
 
 MakeClip = Callable[..., Path]
 
@@ -182,8 +182,7 @@ def test_every_frame_of_a_film_is_as_good_as_in_one_that_is_encoded_whole(
 def whole(rate: str, transition: Transition, frames: int, count: int) -> str:
     """Give the graph that makes the whole film of both clips."""
     if transition is Transition.CROSSFADE:
-        length = f"duration={float(frames / Fraction(rate)):.6f}:offset={float((count - frames) / Fraction(rate)):.6f}"
-        return f"[1:v][2:v]xfade=transition=fade:{length}"
+        return exact_crossfade("1:v", "2:v", count - frames, frames)
     if transition is Transition.CUT:
         return "[1:v][2:v]concat=n=2"
     fade = fade_of(transition, frames)
