@@ -54,7 +54,7 @@ class ObjectLease:
         self._generation = generation
 
     def renew(self) -> bool:
-        """Write the object anew; False where somebody else has taken the lease over.
+        """Write the object anew; False where somebody else has taken the lease over. One that is gone stays so.
 
         Raises:
             PipelineError: the store did not answer; the lease is still ours for now.
@@ -62,7 +62,9 @@ class ObjectLease:
         try:
             self._generation = self._store.write(self._uri, _paper(self._holder), self._generation).generation
         except PreconditionFailed:
-            return False
+            # Gone is not taken over: whoever has made the film deletes all that led to it, with the leases of those
+            # who are just about to go home. They may; a container that ends itself would be started once more.
+            return self._store.stat(self._uri) is None
         return True
 
     def release(self) -> None:

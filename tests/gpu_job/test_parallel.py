@@ -325,6 +325,19 @@ def test_a_silent_holder_loses_its_lease_and_hears_of_it(tmp_path: Path) -> None
     assert store.stat(LEASE), "it is not its own any more"
 
 
+def test_a_lease_that_went_with_all_that_led_to_a_finished_film_is_no_reason_to_stop(tmp_path: Path) -> None:
+    store = DiskObjectStore(tmp_path)
+    lease = taken(store, "a", Time())
+    assert lease
+    store.delete(LEASE)
+
+    assert lease.renew()
+
+    assert store.stat(LEASE) is None, "nothing is left behind"
+    assert taken(store, "b", Time())
+    assert not lease.renew(), "now somebody else has it"
+
+
 def test_a_later_try_of_the_same_task_does_not_wait_and_a_twin_does(tmp_path: Path) -> None:
     store, time = DiskObjectStore(tmp_path), Time()
     first = taken(store, "x/0", time)
