@@ -14,12 +14,15 @@ step_firebase() {
 
 # Give the browser key of the smoke film's sign-in; it may do that and nothing else.
 api_key() {
-    local name
+    local name said
     name="$(find_key)" || return
     if [[ -z "$name" ]]; then
-        # It prints the key as well, which belongs into no log.
-        gcloud services api-keys create "--display-name=$SMOKE_KEY" --api-target=service=identitytoolkit.googleapis.com \
-            >/dev/null || return
+        # On stderr it prints the key as well, which belongs into no log; what is said of a failure has none.
+        if ! said="$(gcloud services api-keys create "--display-name=$SMOKE_KEY" \
+            --api-target=service=identitytoolkit.googleapis.com 2>&1)"; then
+            say "$said"
+            return 1
+        fi
         name="$(find_key)" || return
     fi
     gcloud services api-keys get-key-string "$name" --format='value(keyString)'

@@ -138,6 +138,13 @@ def test_a_first_deployment_makes_everything_in_order_and_prints_the_films_path_
         assert given[f"image_{kind}"] == image
 
 
+def test_the_key_of_the_smoke_film_is_in_no_log(deployed: tuple[Machine, Ran]) -> None:
+    machine, ran = deployed
+
+    assert any("api-keys create" in " ".join(call) for call in machine.world.calls)
+    assert "a-key" not in ran.stderr + ran.stdout
+
+
 def test_the_plan_is_shown_with_its_price_before_anything_is_applied(deployed: tuple[Machine, Ran]) -> None:
     _, ran = deployed
 
@@ -208,6 +215,7 @@ FAILURES = (
     ("smoke", "terraform .* console .*app_check"),
     ("smoke", "gcloud iam service-accounts"),
     ("smoke", "gcloud services api-keys list"),
+    ("smoke", "gcloud services api-keys create"),
     ("smoke", "gcloud services api-keys get-key-string"),
     ("smoke", "python infra/smoke/sign_in.py"),
     ("smoke", "terraform .* output -json callables"),
@@ -232,6 +240,8 @@ def test_a_step_that_fails_is_named_with_what_it_was_doing_and_the_command_that_
         first = step
     machine.world.failing = ""
 
+    # What is kept back of a key that was made is said of one that was not.
+    assert "that failed, as it was told to" in words["gcloud services api-keys create"]
     # Where builds cannot run in a region, it is said which one to take.
     assert "so deploy with REGION=europe-west1" in words["gcloud builds submit"]
     assert "cloud-build/builds;region=us-east4?project=my-films-4711" in words["gcloud builds submit"]
