@@ -79,7 +79,7 @@ def movie_facts(movie: Movie) -> ClipFacts:
         height_px=height,
         # Frames may come evenly to the decoder, and unevenly to the viewer.
         frame_rate=ratio(1 / movie.frame_interval) if movie.frame_interval and movie.video.is_even else None,
-        video_codec=_CODEC_NAMES.get(entry.kind, entry.kind),
+        video_codec=_CODEC_NAMES.get(entry.kind, entry.kind.strip()),
         audio_codec=sound.codec.lower() if sound else None,
         sample_rate_hz=sound.sample_rate_hz if sound else None,
         channel_count=sound.channel_count if sound else None,

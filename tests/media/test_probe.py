@@ -135,6 +135,12 @@ def test_what_stands_in_the_way_of_a_join_is_said(clip: ClipMaker, spec: ClipSpe
     assert any(obstacle in found for found in obstacles), obstacles
 
 
+def test_a_codec_s_name_of_three_letters_ends_in_no_space(clip: ClipMaker) -> None:
+    facts = facts_of(clip(ClipSpec(1, video=("-c:v", "png"), suffix=".mov")))
+
+    assert (facts.video_codec, facts.conform["video"]) == ("png", "png")
+
+
 def test_a_clip_cut_by_its_edit_list_is_not_joined_as_it_is(clip: ClipMaker, tmp_path: Path) -> None:
     """A cut without encoding starts at the sync sample before; the edit list hides what nobody asked for."""
     cut = tmp_path / "cut.mp4"
