@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from events.errors import BadMedia
+from media.bits import Bits
 
 #: Source: ISO/IEC 14496-3, table 1.18 samplingFrequencyIndex.
 _SAMPLE_RATES_HZ = (
@@ -49,18 +50,8 @@ class AacConfig:
         return "HE-AAC" if self.has_sbr else _PROFILE_NAMES.get(self.object_type, f"AAC type {self.object_type}")
 
 
-class _Bits:
-    """Reads numbers of so many bits, most significant first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._number = int.from_bytes(data, "big")
-        self.left = 8 * len(data)
-
-    def take(self, count: int) -> int:
-        if count > self.left:
-            raise BadMedia("its AAC configuration is cut off")
-        self.left -= count
-        return self._number >> self.left & ((1 << count) - 1)
+class _Bits(Bits):
+    """Reads what only AAC has, too."""
 
     def object_type(self) -> int:
         kind = self.take(5)
@@ -85,7 +76,7 @@ def parse_aac_config(data: bytes) -> AacConfig:
 
     Source: ISO/IEC 14496-3, 1.6.2.1 AudioSpecificConfig and 4.4.1 GASpecificConfig.
     """
-    bits = _Bits(data)
+    bits = _Bits(data, "its AAC configuration")
     kind, rate, channels = bits.object_type(), bits.sample_rate(), bits.take(4)
     has_sbr, has_ps = kind in (_SBR, _PS), kind == _PS
     if has_sbr:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from events.clip import ClipFacts
 from events.errors import BadMedia
+from media.colour import Colour
 from media.ffmpeg_limits import INPUT_LIMITS, PROGRAM_LIMITS
 from media.filters import at_rate, audio_filter, silence_source, video_filter
-from media.treatment import Colour, Target
+from media.treatment import Target
 from media.video_encoders import VIDEO_ENCODERS
 
 #: FFmpeg's demuxer for each kind of file that a probe names.

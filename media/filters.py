@@ -9,7 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from events.plan import Fit
-from media.treatment import Colour, Picture, SoundFormat
+from media.colour import Colour
+from media.treatment import Picture, SoundFormat
 
 #: How long the last frame is held at most where a clip ends earlier than its headers say; a larger gap is a
 #: clip that breaks off, which the caller must hear of.

@@ -13,9 +13,12 @@ from functools import reduce
 from operator import and_
 
 from events.errors import BadMedia, StitchFailed
+from media.bits import Bits
 
 #: Ids that a sequence parameter set can have, and x264 give to its picture parameter set.
 _IDS = 32
+#: Kind of the NAL unit of a sequence parameter set. Source: ITU-T H.264, table 7-1.
+_SEQUENCE_SET = 7
 
 
 @dataclass(frozen=True)
@@ -146,23 +149,18 @@ def _by_id(sets: Iterable[bytes]) -> dict[int, bytes]:
     for unit in sets:
         if not unit:
             raise BadMedia("a parameter set of its picture is empty")
-        plain = unit.replace(b"\0\0\3", b"\0\0")
-        found[_unsigned_golomb(plain[4:] if unit[0] & 31 == 7 else plain[1:])] = unit
+        body = plain(unit)[4 if unit[0] & 31 == _SEQUENCE_SET else 1 :]
+        found[Bits(body, "a parameter set of its picture").golomb()] = unit
     return found
 
 
-def _unsigned_golomb(data: bytes) -> int:
-    """Read the Exp-Golomb number at the start of `data`.
+def plain(unit: bytes) -> bytes:
+    """Give a NAL unit without the bytes that keep it from looking like the start of one. Source: ITU-T H.264, 7.4.1.
 
-    >>> _unsigned_golomb(bytes([0b10000000])), _unsigned_golomb(bytes([0b00101000]))
-    (0, 4)
+    >>> plain(b"\\0\\0\\3\\1\\0\\0\\3\\0\\0\\3").hex()
+    '00000100000000'
     """
-    bits = "".join(f"{byte:08b}" for byte in data[:8])
-    zeros = len(bits) - len(bits.lstrip("0"))
-    digits = bits[zeros : 2 * zeros + 1]
-    if len(digits) != zeros + 1:
-        raise BadMedia("a parameter set of its picture is cut off")
-    return int(digits, 2) - 1
+    return unit.replace(b"\0\0\3", b"\0\0")
 
 
 def _take_counted(data: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:

@@ -16,6 +16,7 @@ import av
 from av.error import FFmpegError
 
 from events.errors import BadMedia, StitchFailed
+from media.colour import Colour
 from media.conform import milliseconds, ratio
 from media.container import Container
 from media.ffmpeg_limits import PICTURE_PX_MAX, STREAMS_MAX
@@ -39,6 +40,8 @@ _OPTIONS = {
 }
 #: To read an index only: no picture is decoded to learn more of it.
 _INDEX_ONLY = {"skip_frame": "all", "probesize": "32"}
+#: FFmpeg's number of the range of colours that leaves no numbers out, `AVCOL_RANGE_JPEG`.
+_FULL_RANGE = 2
 #: Bytes that FFmpeg may read to tell what a clip is: headers and indexes are far smaller, and a file without any sense
 #: is searched no further.
 PROBE_BYTES_MAX = 256 * 1024 * 1024
@@ -171,11 +174,19 @@ def _facts(opened: InputContainer, size_bytes: int, container: Container) -> Cli
         audio_codec=codec.name if codec else "unknown" if sound else None,
         sample_rate_hz=codec.sample_rate if codec else None,
         channel_count=codec.channels if codec else None,
-        conform={"container": container.name},
+        conform={"container": container.name} | _colour(video),
         obstacles=[f"it is {container.title}, and only MP4 can be joined without encoding"]
         if container.name not in ("mp4", "mov")
         else ["its index is spread over the file (fragmented MP4)"],
     )
+
+
+def _colour(video: VideoStream) -> dict[str, str]:
+    """Give what is needed to encode it: its colours, where container or stream say any."""
+    codec = video.codec_context
+    full_range = codec.color_range == _FULL_RANGE
+    colour = Colour(codec.color_primaries, codec.color_trc, codec.colorspace, full_range).without_unknown
+    return {} if colour == Colour() else {"color": str(colour)}
 
 
 def _picture_late_us(video: VideoStream, sound: AudioStream | None) -> int | None:

@@ -12,6 +12,8 @@ from fractions import Fraction
 from events.errors import BadMedia
 from media.aac_config import AacConfig, parse_aac_config
 from media.boxes import box, boxes, find, full_box, readable
+from media.colour import Colour, boxed_colour
+from media.stream_colour import stream_colours
 
 #: Bytes of a picture's or sound's entry before the boxes inside it, its own header counted.
 _VIDEO_HEAD = 86
@@ -49,15 +51,17 @@ class VideoEntry:
 
     @property
     def color(self) -> str:
-        """Primaries, transfer, matrix and range by their code points, such as `1/1/1 tv`; `unspecified` if not said."""
+        """Primaries, transfer, matrix and range by their code points, such as `1/1/1 tv`; `unspecified` if not said.
+
+        What `colr` says counts, and what it leaves open is told by the stream's own headers. Where several of those
+        say different things, all are named: it is a colour like no other.
+
+        Raises:
+            BadMedia: the configuration of the picture is damaged.
+        """
         body = self.children.get(b"colr", b"")
-        if body[:4] not in (b"nclx", b"nclc") or len(body) < 10:
-            return f"profile {body.hex()}" if body else "unspecified"
-        points = struct.unpack_from(">HHH", body, 4)
-        full = body[:4] == b"nclx" and len(body) > 10 and body[10] & 0x80
-        if points == (2, 2, 2) and not full:
-            return "unspecified"
-        return "/".join(map(str, points)) + (" full" if full else " tv")
+        found = [boxed_colour(body, stream) for stream in stream_colours(self.children) or [Colour()]]
+        return " and ".join(dict.fromkeys(f"profile {body.hex()}" if each is None else str(each) for each in found))
 
     def with_child(self, kind: bytes, body: bytes) -> VideoEntry:
         """Give the same entry with the contents of one box inside replaced."""

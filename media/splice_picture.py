@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import gcd, lcm
 
 from events.errors import StitchFailed
+from media.colour import read_colour
 from media.movie import Movie, Run, Track, append_run
 from media.mp4_build import FilmTrack
 from media.parameter_sets import clashes, merge, parse_avc_config
@@ -116,8 +117,7 @@ def shared_entry(tracks: Sequence[Track]) -> VideoEntry:
         StitchFailed: two clips use one id for different parameter sets.
     """
     entries = [track.entry for track in tracks]
-    first = entries[0]
-    assert isinstance(first, VideoEntry)
+    first = _with_shared_colour([entry for entry in entries if isinstance(entry, VideoEntry)])
     bodies = dict.fromkeys(e.children.get(b"avcC", b"") for e in entries if isinstance(e, VideoEntry))
     if len(bodies) == 1:
         return first
@@ -128,3 +128,12 @@ def shared_entry(tracks: Sequence[Track]) -> VideoEntry:
             raise StitchFailed(f"join the pictures: {'; '.join(reasons)}")
         merged = merge([merged, config])
     return first.with_child(b"avcC", merged.to_bytes())
+
+
+def _with_shared_colour(entries: Sequence[VideoEntry]) -> VideoEntry:
+    """Give the first entry with a `colr` box that is true of all: the box of one clip counts for the streams of all."""
+    first = entries[0]
+    colour = read_colour(first.color)
+    if colour is None or len({entry.children.get(b"colr") for entry in entries}) == 1:
+        return first
+    return first.with_child(b"colr", colour.to_box())

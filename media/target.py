@@ -7,7 +7,6 @@ encoded alone so that they can be spliced with them. Where no clip can be the me
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -15,12 +14,13 @@ from fractions import Fraction
 from events.clip import ClipFacts
 from events.errors import BadMedia
 from events.plan import Compression, Orientation, StitchPlan
+from media.colour import Colour, read_colour
 from media.conform import can_join
 from media.groups import FilmSound, Group, conforming_groups, film_sound
 from media.loudness import needs_sound_work
 from media.parameter_sets import free_id, parse_avc_config, taken_ids
 from media.shape import film_frame_rate, film_orientation, film_size, frames_shown, lies_as
-from media.treatment import ClipTreatment, Colour, Picture, Quality, SoundFormat, Target, Treatment
+from media.treatment import ClipTreatment, Picture, Quality, SoundFormat, Target, Treatment
 from media.words import misfit_in_words, picture_in_words, readable, sound_in_words
 
 #: How each compression encodes. `veryfast` because a stitch is waited for: measured on 30 clips of 1280x720 it takes
@@ -269,19 +269,13 @@ def _free_id(group: Group, tail: bytes) -> int | None:
 
 
 def colour_of(clip: ClipFacts) -> Colour | None:
-    """Give a clip's colours as its container says them; None where that is not known or is a colour profile.
+    """Give a clip's colours as its headers say them; None where that is not known, is a colour profile, or changes.
 
     >>> colour_of(ClipFacts(container="mp4", size_bytes=1, duration_ms=1, width_px=2, height_px=2,
     ...     video_codec="h264", conform={"color": "9/18/9 tv"}))
     Colour(primaries=9, transfer=18, matrix=9, full_range=False)
     """
-    said = clip.conform.get("color", "")
-    if said == "unspecified":
-        return Colour()
-    found = re.fullmatch(r"(\d+)/(\d+)/(\d+) (tv|full)", said)
-    if not found:
-        return None
-    return Colour(int(found[1]), int(found[2]), int(found[3]), full_range=found[4] == "full")
+    return read_colour(clip.conform.get("color", ""))
 
 
 def has_square_pixels(clip: ClipFacts) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from events.plan import Fit
+from media.colour import Colour
 
 
 class Treatment(StrEnum):
@@ -18,25 +19,6 @@ class Treatment(StrEnum):
     SOUND = "sound"
     #: Picture and sound are encoded.
     ENCODE = "encode"
-
-
-@dataclass(frozen=True, slots=True)
-class Colour:
-    """How the numbers of a picture mean colours.
-
-    Source: code points of ITU-T H.273, as they stand in an MP4's `colr` box and in the H.264 VUI; 2 is
-    unspecified.
-    """
-
-    primaries: int = 2
-    transfer: int = 2
-    matrix: int = 2
-    full_range: bool = False
-
-    @property
-    def is_high_dynamic_range(self) -> bool:
-        """Tell whether it is PQ or HLG (H.273 table 3: 16, 18), which a standard screen shows washed out."""
-        return self.transfer in {16, 18}
 
 
 @dataclass(frozen=True, slots=True)

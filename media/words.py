@@ -16,7 +16,7 @@ _VAGUE = ("parameter sets", "not the same", "different ones under the same id", 
 
 def picture_in_words(expected: Mapping[str, str], clip: ClipFacts) -> list[str]:
     """Say what keeps a clip's picture from being copied beside one with these properties."""
-    if clip.obstacles and set(clip.conform) <= {"container"}:
+    if clip.obstacles and set(clip.conform) <= {"container", "color"}:
         return list(clip.obstacles)  # It was only looked at from outside.
     return [*clip.obstacles, *readable(can_join(expected, picture_of(clip)))]
 

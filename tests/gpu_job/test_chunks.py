@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from events.plan import Fit
 from gpu_job.chunks import FRAMES_MAX, PIXELS_PER_SECOND, SECONDS_MAX, Cut, Share, chunks_of, cut_of
 from gpu_job.ffmpeg import FFmpeg
+from media.colour import Colour
 from media.shape import STANDARD_FRAME_RATES
-from media.treatment import Colour, Picture, Quality, Target
+from media.treatment import Picture, Quality, Target
 from media.video_encoders import keyframe_interval
 from tests.gpu_job.bench import Bench, run
 from tests.gpu_job.film_reading import barcodes, decode, sound

@@ -22,8 +22,9 @@ import pytest
 from events.plan import Compression, Fit
 from gpu_job.encoder_probe import COMPLAINTS, Problem, find_problem
 from gpu_job.ffmpeg import FFmpeg
+from media.colour import Colour
 from media.target import choose_target
-from media.treatment import Colour, Picture, Quality, Target
+from media.treatment import Picture, Quality, Target
 from media.video_encoders import VIDEO_ENCODERS, nvenc_args, x264_args
 from tests.gpu_job.bench import Bench
 from tests.gpu_job.film_reading import barcodes

@@ -19,19 +19,35 @@ MakeClip = Callable[..., Path]
 #: Source: ITU-R BT.2100 and BT.2408.
 STEPS = {"smpte2084": (64, 250, 400, 573, 720), "arib-std-b67": (64, 230, 400, 721, 850)}
 
+#: The transfer, whether a box says it, what the clip is coded as, and the kind of file. A box says what the filters
+#: say; the picture's own headers say what the encoder is told, which without a filter is the only place.
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "5", "-profile:v", "high10", "-x264-params")
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "5", "-tag:v", "hvc1", "-x265-params")
+CLIPS = {
+    "PQ in the box": ("smpte2084", True, H264, ("mp4",)),
+    "HLG in the box": ("arib-std-b67", True, H264, ("mp4",)),
+    "PQ in the stream of HEVC": ("smpte2084", False, HEVC, ("mp4",)),
+    "HLG in the stream of H.264": ("arib-std-b67", False, H264, ("mp4",)),
+    "PQ in fragments": ("smpte2084", False, H264, ("mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof")),
+    "HLG in Matroska": ("arib-std-b67", False, HEVC[:-3] + HEVC[-1:], ("mkv",)),
+}
 
-@pytest.mark.parametrize("transfer", STEPS)
+
+@pytest.mark.parametrize("name", CLIPS)
 def test_greys_stay_grey_in_their_order_from_black_to_white(
-    bench: Bench, make_clip: MakeClip, ffmpeg_program: str, tmp_path: Path, transfer: str
+    bench: Bench, make_clip: MakeClip, ffmpeg_program: str, tmp_path: Path, name: str
 ) -> None:
-    clip = tmp_path / "telephone.mp4"
+    transfer, is_boxed, coded, (suffix, *muxed) = CLIPS[name]
+    clip = tmp_path / f"telephone.{suffix}"
     steps = STEPS[transfer]
     level = "".join(f"if(lt(X,{(n + 1) * 32}),{step}," for n, step in enumerate(steps)) + "940" + ")" * len(steps)
-    # Only what the filters say gets into the file's header.
-    tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
-    source = f"color=gray:size=160x96:rate=24,format=yuv420p10le,geq=lum='{level}':cb=512:cr=512,{tags}"
-    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "5", "-profile:v", "high10"]
-    run(ffmpeg_program, "-f", "lavfi", "-i", source, "-frames:v", "6", *coded, str(clip))
+    source = f"color=gray:size=160x96:rate=24,format=yuv420p10le,geq=lum='{level}':cb=512:cr=512"
+    if is_boxed:
+        source += f",setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    said = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    said += ":log-level=none:pools=none" if "libx265" in coded else ""
+    run(ffmpeg_program, "-f", "lavfi", "-i", source, "-frames:v", "6", *coded, said, *muxed, str(clip))
+    assert (b"colr" in clip.read_bytes()) == is_boxed
     with FileReader(clip) as reader:
         assert (
             probe(reader, "clip").conform["color"] == {"smpte2084": "9/16/9 tv", "arib-std-b67": "9/18/9 tv"}[transfer]

@@ -29,6 +29,8 @@ from tests.media.clips import ClipSpec, Tone, make_clip, read_frames, run_ffmpeg
 _TAG = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 _TAGS = ("-vf", _TAG)
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "14", "-g", "6", "-bf", "2", "-pix_fmt", "yuv420p", *_TAGS)
+#: Told in the parameter sets alone, since no filter says it; they could live together with the others.
+_PQ = "sps-id=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
 BASE = ClipSpec(1, frames=12, video=X264)
 ODD = replace(BASE, number=2)
 
@@ -92,6 +94,9 @@ ITEMS = {
     "shape of pixels": Item(coded("-vf", f"{_TAG},setsar=4/3"), said="pixelAspect: 4:3 instead of 1:1"),
     "colours": Item(
         change=with_bytes(b"nclx\0\1\0\1\0\1", b"nclx\0\5\0\6\0\6"), said="color: 5/6/6 tv instead of 1/1/1"
+    ),
+    "colours in the stream": Item(
+        replace(ODD, video=(*X264[: -len(_TAGS)], "-x264-params", _PQ)), said="color: 9/16/9 tv instead of 1/1/1"
     ),
     "display size": Item(
         change=with_bytes(fixed(16384) + fixed(160) + fixed(96), fixed(16384) + fixed(200) + fixed(96)),

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from events.clip import ClipFacts
 from events.errors import BadMedia
 from events.plan import Fit
+from media.colour import Colour
 from media.encoder import DEMUXERS, ClipEncode, chunk_args, file_url, sound_args
 from media.encoder_trial import trial_args, trial_fault
 from media.shape import STANDARD_FRAME_RATES
-from media.treatment import Colour, Picture, Quality, SoundFormat, Target
+from media.treatment import Picture, Quality, SoundFormat, Target
 from media.video_encoders import VIDEO_ENCODERS, encoders_for, is_large, keyframe_interval, wishes_for
 
 COLOURS = st.builds(Colour, st.integers(0, 22), st.integers(0, 18), st.integers(0, 14), full_range=st.booleans())

@@ -9,13 +9,14 @@ import pytest
 
 from events.clip import ClipFacts
 from events.plan import Fit, Transition
+from media.colour import Colour
 from media.encoder import DEMUXERS, ClipEncode, chunk_args, count_args, sound_args
 from media.encoder_trial import trial_args, trial_reading_args
 from media.ffmpeg_limits import INPUT_LIMITS, PICTURE_PX_MAX, PIECE_BYTES_MAX, PROGRAM_LIMITS, STREAMS_MAX
 from media.loudness import Bed, Gain
 from media.sound_args import FilmInput, finish_args, measure_args, mix_graph
 from media.transition import fade_of
-from media.treatment import Colour, Picture, Quality, SoundFormat, Target
+from media.treatment import Picture, Quality, SoundFormat, Target
 from media.video_encoders import VIDEO_ENCODERS
 from media.window_args import WindowClip, WindowEncode, WindowSound, decode_args, window_args
 

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from events.clip import ClipFacts
 from events.plan import Compression, Orientation, PlannedClip, StitchPlan, Transition
+from media.colour import Colour
 from media.parameter_sets import AvcConfig
 from media.shape import STANDARD_FRAME_RATES, film_frame_rate, film_size, orientation_of, standard_frame_rate
 from media.size import encoded_bytes_max
 from media.target import choose_target, everything_conforms
-from media.treatment import Colour, SoundFormat, Treatment
+from media.treatment import SoundFormat, Treatment
 
 
 def parameter_sets(sps_id: int = 0, variant: int = 0, tail: bytes = b"\xfd\xf8\xf8\x00") -> str:
