@@ -38,7 +38,10 @@ chaos: .venv/dev  ## kill the real thing by -9: the embedded program 200 times, 
 	@$(BIN)/python -m tests.chaos.cloud $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
 check: .venv/dev  ## format, lint, types, import contracts, and infra/ by a real terraform
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync check-style check-types check-imports check-infra
+	@$(MAKE) --no-print-directory --jobs 2 $(OUTPUT_SYNC) check-style check-types check-imports check-infra
+
+# The make of macOS, 3.81, does not know it; there the lines of two checks may mix.
+OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 check-style: .venv/dev
 	$(BIN)/ruff format --check .
