@@ -50,7 +50,7 @@ def translated(doing: str) -> Iterator[None]:
         error.retry_after_seconds = retry_after_seconds(exc)
         raise error from exc
     except api.RetryError as exc:
-        raise Unavailable(f"{doing}: no answer in time ({exc.cause})") from exc
+        raise Unavailable(f"{doing}: no answer in time ({exc})") from exc
     except auth.TransportError as exc:
         raise Unavailable(f"{doing}: signing in failed for now ({exc})") from exc
     except auth.GoogleAuthError as exc:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cloudevents.http import CloudEvent
 from flask import Flask
-from google.api_core.exceptions import InvalidArgument, ServiceUnavailable
+from google.api_core.exceptions import InvalidArgument, RetryError, ServiceUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,6 +202,11 @@ def be_silent(said: str) -> None:
         raise ServiceUnavailable(said)
 
 
+def be_silent_again_and_again(said: str) -> None:
+    with translated("write videoJobs/job_abc123"):
+        raise RetryError("no answer within 60 s", ServiceUnavailable(said))
+
+
 def be_wrong(said: str) -> None:
     raise ValueError(f"cannot use {said!r}")
 
@@ -216,7 +221,7 @@ def stumble(said: str) -> None:
 SAID = f"in document {{'prompt': {CANARY!r}}}, PUT https://storage.googleapis.com/o?X-Goog-Signature=zqxzqx: no"
 
 
-@pytest.mark.parametrize("fail", [refuse, be_silent, be_wrong, stumble])
+@pytest.mark.parametrize("fail", [refuse, be_silent, be_silent_again_and_again, be_wrong, stumble])
 def test_an_error_that_quotes_a_prompt_or_a_signed_address_is_logged_without_it(
     world: World, fail: Callable[[str], None]
 ) -> None:
@@ -236,7 +241,7 @@ def test_an_error_that_quotes_a_prompt_or_a_signed_address_is_logged_without_it(
     assert CANARY in ledger.letters[-1][2], "who may read the message reads why"
     [letter, *_] = [line for line in written.lines if line.get("action") == "dead_letter"]
     assert letter[LABELS] == {"jobId": "job_abc123"}, "found among all that is about its job"
-    if fail in (refuse, be_silent):
+    if fail in (refuse, be_silent, be_silent_again_and_again):
         assert "write videoJobs/job_abc123" in written.text
     else:
         assert f"in {fail.__name__}" in written.text, "where it happened is found"
