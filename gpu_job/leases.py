@@ -52,9 +52,10 @@ class ObjectLease:
         self._uri = uri
         self._holder = holder
         self._generation = generation
+        self._is_released = False
 
     def renew(self) -> bool:
-        """Write the object anew; False where somebody else has taken the lease over. One that is gone stays so.
+        """Write the object anew; False where somebody else has taken the lease over, or it is gone.
 
         Raises:
             PipelineError: the store did not answer; the lease is still ours for now.
@@ -62,13 +63,13 @@ class ObjectLease:
         try:
             self._generation = self._store.write(self._uri, _paper(self._holder), self._generation).generation
         except PreconditionFailed:
-            # Gone is not taken over: whoever has made the film deletes all that led to it, with the leases of those
-            # who are just about to go home. They may; a container that ends itself would be started once more.
-            return self._store.stat(self._uri) is None
+            # A beat may come while we give the lease back.
+            return self._is_released
         return True
 
     def release(self) -> None:
         """Delete the object, if it is still ours; otherwise it is left alone."""
+        self._is_released = True
         with suppress(PipelineError):  # Nobody waits for it longer than for a dead holder's.
             if _read(self._store, self._uri) == self._holder:
                 self._store.delete(self._uri)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from adapters.film_report import report_of, written_report
@@ -283,10 +283,13 @@ class _Work:
             self._tools.reporter.note(f"another worker is at it and alive ({uri}), so that there is nothing to do")
             yield False
             return
+        # Who makes the film deletes the leases of all that are done; a container that ends itself is begun anew.
+        is_made = partial(finished_report, self._plan, self._tools.objects)
+        beat = lease.renew if name == "join" else lambda: lease.renew() or is_made() is not None
         with ExitStack() as stack:
             stack.callback(lease.release)
-            self.beats.append(lease.renew)
-            stack.callback(self.beats.remove, lease.renew)
+            self.beats.append(beat)
+            stack.callback(self.beats.remove, beat)
             yield True
 
     def _beat(self) -> bool:

@@ -25,7 +25,7 @@ from adapters.disk import DiskObjectStore
 from adapters.gcs import CloudObjectStore
 from adapters.gcs_client import storage_client
 from events.clip import StitchReport
-from events.errors import Unavailable
+from events.errors import PreconditionFailed, Unavailable
 from events.plan import StitchPlan
 from gpu_job.chunks import Share
 from gpu_job.ffmpeg import FFmpeg
@@ -35,6 +35,7 @@ from gpu_job.objects import DiskObjects
 from gpu_job.parallel import process_count
 from gpu_job.reporter import HEARTBEAT_SECONDS, Reporter
 from gpu_job.stitch import Tools, stitch
+from pipeline.object_port import ObjectInfo
 from tests.cloud.servers.storage import StorageServer
 from tests.gpu_job.bench import REPOSITORY, Bench, clean_environment
 from tests.gpu_job.film_reading import barcodes
@@ -325,17 +326,70 @@ def test_a_silent_holder_loses_its_lease_and_hears_of_it(tmp_path: Path) -> None
     assert store.stat(LEASE), "it is not its own any more"
 
 
-def test_a_lease_that_went_with_all_that_led_to_a_finished_film_is_no_reason_to_stop(tmp_path: Path) -> None:
-    store = DiskObjectStore(tmp_path)
-    lease = taken(store, "a", Time())
+def test_a_beat_while_a_lease_is_given_back_is_no_loss_of_it(tmp_path: Path) -> None:
+    lease = taken(DiskObjectStore(tmp_path), "a", Time())
     assert lease
-    store.delete(LEASE)
+
+    lease.release()
 
     assert lease.renew()
 
-    assert store.stat(LEASE) is None, "nothing is left behind"
-    assert taken(store, "b", Time())
-    assert not lease.renew(), "now somebody else has it"
+
+class LeasesInObjects(DiskObjects):
+    """A folder with leases as they are in the cloud; the first that is deleted stays in sight until it was missed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.missed = threading.Event()
+        self._store = Watched(root, self.missed)
+
+    def lease(self, uri: str, holder: Holder, seconds: float) -> ObjectLease:
+        found = take_lease(self.store, uri, holder, seconds)
+        assert found
+        return found
+
+
+class Watched(DiskObjectStore):
+    def __init__(self, root: Path, missed: threading.Event) -> None:
+        super().__init__(root)
+        self._missed = missed
+
+    def write(self, uri: str, content: bytes, if_generation: int | None = None) -> ObjectInfo:
+        try:
+            return super().write(uri, content, if_generation)
+        except PreconditionFailed:
+            self._missed.set()
+            raise
+
+    def delete(self, uri: str) -> None:
+        super().delete(uri)
+        if uri.endswith("/work-0-of-1.lease"):
+            assert self._missed.wait(10)
+
+
+def test_a_worker_whose_lease_goes_with_all_that_led_to_the_film_is_not_stopped(
+    bench: Bench, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[int] = []
+    monkeypatch.setattr("gpu_job.heartbeat.os.kill", lambda _pid, signal: stopped.append(signal))
+    objects = LeasesInObjects(bench.store.root)
+    plan = bench.plan(make_clip(0), make_clip(1, rate="30"))
+
+    report = stitch(
+        plan,
+        Tools(
+            objects=objects,
+            reporter=Reporter(StringIO()),
+            ffmpeg=lambda: FFmpeg(bench.ffmpeg.program),
+            work=bench.work,
+            stall_seconds=60,
+            lease_seconds=0.4,
+        ),
+    )
+
+    assert report is not None
+    assert objects.missed.is_set()
+    assert stopped == []
 
 
 def test_a_later_try_of_the_same_task_does_not_wait_and_a_twin_does(tmp_path: Path) -> None:
