@@ -59,6 +59,7 @@ check-infra: .venv/dev
 bench: .venv/bench  ## what the README's figures are made of; takes a while
 	$(BIN)/python -m benchmarks.orchestration --json benchmarks/results/orchestration.json
 	$(BIN)/python -m benchmarks.stitch --json benchmarks/results/stitch.json
+	$(BIN)/python -m benchmarks.stitch_memory
 	$(BIN)/python -m benchmarks.cold_start --json benchmarks/results/cold_start.json
 	$(BIN)/python -m docs.figures --write
 

@@ -39,6 +39,8 @@ COUNTS = (15, 100, 500)
 #: Promised: by how much memory may grow between films of the fewest and of the most clips, and what 4K may take.
 GROWTH_MIB_MAX, LARGE_MIB_MAX = 50, 1024
 _LOOK_EVERY_SECONDS = 0.02
+#: What a file's blocks are counted in, whatever the file system's own are.
+_BLOCK_BYTES = 512
 _MUSIC = "gs://films/clips/music.mp4"
 
 KEPT = (Kind(2), Kind(3), Kind(4), Kind(5), Kind(6))
@@ -114,9 +116,15 @@ def main() -> None:
                 row = measure(case, count, Path(folder), options.clips)
             rows.setdefault(name, {})[str(count)] = row
             print(f"{name}, {count} clips: {json.dumps(row)}", flush=True)
-            options.results.write_text(json.dumps(results, indent=1) + "\n")
-    for line in verdicts(rows):
-        print(line)
+            _write(options.results, results)
+    for each in _write(options.results, results):
+        print(f"{'met' if each['is_met'] else 'NOT MET'}: {each['target']}: {each['found']}")
+
+
+def _write(path: Path, results: dict[str, Any]) -> list[dict[str, Any]]:
+    said = verdicts(results["rows"])
+    path.write_text(json.dumps({**results, "verdicts": said}, indent=1) + "\n")
+    return said
 
 
 def measure(case: Case, count: int, folder: Path, clips: Path) -> dict[str, Any]:
@@ -187,7 +195,7 @@ def _watched(folder: Path) -> Iterator[list[int]]:
 
 
 def _bytes_below(folder: Path | str) -> int:
-    """Sum up the lengths of all files, a file of several names once."""
+    """Sum up what all files take, a file of several names once, and of one with holes what is there of it."""
     found: dict[int, int] = {}
     for place, _, names in os.walk(folder):
         for name in names:
@@ -195,27 +203,32 @@ def _bytes_below(folder: Path | str) -> int:
                 seen = (Path(place) / name).lstat()
             except FileNotFoundError:  # moved or deleted since
                 continue
-            found[seen.st_ino] = seen.st_size
+            found[seen.st_ino] = min(seen.st_size, seen.st_blocks * _BLOCK_BYTES)
     return sum(found.values())
 
 
-def verdicts(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
-    """Say of every promise whether it is kept, and by how much."""
+def verdicts(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Say of every promise whether it is kept, and by how much: lists of `target`, `found` and `is_met`."""
+    said = [_memory_verdict(name, [row["peak_mib"] for row in by_count.values()]) for name, by_count in rows.items()]
     for name, by_count in rows.items():
-        peaks = [row["peak_mib"] for row in by_count.values()]
-        if name in LARGE:
-            yield f"{name}: {max(peaks):.0f} MiB of {LARGE_MIB_MAX} - {_met(max(peaks) < LARGE_MIB_MAX)}"
-        else:
-            growth = peaks[-1] - peaks[0]
-            said = f"{name}: {peaks[0]:.0f} to {peaks[-1]:.0f} MiB, {growth:+.0f} of {GROWTH_MIB_MAX}"
-            yield f"{said} - {_met(growth <= GROWTH_MIB_MAX)}"
         for count, row in by_count.items():
             used, told = row["disk_peak_bytes"], row["disk_told_bytes"]
-            yield f"  {count} clips: {used:,} bytes of disk used, {told:,} told - {_met(used <= told)}"
+            found = f"{used:,} bytes of {told:,}"
+            said.append(_verdict(f"{name}, {count} clips: no more disk than was told before", found, used <= told))
+    return said
 
 
-def _met(is_met: bool) -> str:
-    return "met" if is_met else "NOT MET"
+def _memory_verdict(name: str, peaks_mib: Sequence[float]) -> dict[str, Any]:
+    if name in LARGE:
+        found = f"{max(peaks_mib):.0f} MiB"
+        return _verdict(f"{name}: below {LARGE_MIB_MAX} MiB", found, max(peaks_mib) < LARGE_MIB_MAX)
+    growth = max(peaks_mib) - peaks_mib[0]
+    found = f"{', '.join(f'{each:.0f}' for each in peaks_mib)} MiB"
+    return _verdict(f"{name}: within {GROWTH_MIB_MAX} MiB of the shortest film", found, growth <= GROWTH_MIB_MAX)
+
+
+def _verdict(target: str, found: str, is_met: bool) -> dict[str, Any]:
+    return {"target": target, "found": found, "is_met": is_met}
 
 
 def _parser() -> argparse.ArgumentParser:

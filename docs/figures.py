@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from docs.figures_memory import memory_figures
 from docs.figures_stitch import stitch_figures
 from docs.marked import table, write_filled
 
@@ -24,6 +25,7 @@ def figures() -> dict[str, str]:
     """Give each table as Markdown by the name of its marker."""
     return {
         "stitch": stitch_figures(_load("stitch")),
+        "stitch_memory": memory_figures(_load("stitch_memory")),
         "orchestration": _orchestration(_load("orchestration")),
         "cold_start": _cold_start(_load("cold_start")),
     }
