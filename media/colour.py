@@ -11,6 +11,8 @@ _UNSPECIFIED = 2
 #: Code points that exist, by ITU-T H.273, tables 2 to 4.
 _PRIMARIES, _TRANSFERS = frozenset({1, 2, *range(4, 13), 22}), frozenset({1, 2, *range(4, 19)})
 _MATRICES = frozenset({0, 1, 2, *range(4, 18)})
+#: The last of the matrices that every FFmpeg in use can be told; 6.1 ends a film whose filter names a later one.
+_MATRIX_MAX = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Colour:
             self.full_range,
         )
 
+    @property
+    def can_be_written(self) -> bool:
+        """Tell whether FFmpeg can be told to make a picture of it."""
+        return self == self.without_unknown and self.matrix <= _MATRIX_MAX
+
     def __str__(self) -> str:
         """Give the code points and the range, such as `1/1/1 tv`; `unspecified` if nothing is said."""
         if self == Colour():
@@ -53,7 +60,7 @@ class Colour:
 
 
 def read_colour(said: str) -> Colour | None:
-    """Read what `str` of a colour gives; None for all else, and for code points that do not exist.
+    """Read what `str` of a colour gives; None for all else.
 
     >>> read_colour("9/18/9 tv"), read_colour("unspecified") == Colour(), read_colour("profile 00")
     (Colour(primaries=9, transfer=18, matrix=9, full_range=False), True, None)
@@ -63,8 +70,7 @@ def read_colour(said: str) -> Colour | None:
     found = re.fullmatch(r"(\d+)/(\d+)/(\d+) (tv|full)", said)
     if not found:
         return None
-    colour = Colour(int(found[1]), int(found[2]), int(found[3]), found[4] == "full")
-    return colour if colour == colour.without_unknown else None
+    return Colour(int(found[1]), int(found[2]), int(found[3]), found[4] == "full")
 
 
 def boxed_colour(body: bytes, stream: Colour) -> Colour | None:

@@ -66,6 +66,9 @@ def video_filter(
     if source_colour and source_colour.is_high_dynamic_range and not picture.colour.is_high_dynamic_range:
         steps += _to_standard_range(source_colour)
         source_colour = Colour(1, 1, 1)
+    if source_colour and not source_colour.can_be_written:
+        # FFmpeg converts nothing that it is told such a matrix of; the nearest is named where it is converted.
+        steps.append("setparams=colorspace=2")
     if not square_pixels:
         steps.append("scale=w='max(2,round(iw*sar))':h=ih,setsar=1")
     steps.append(_fitted(picture, fit, _colour_options(picture, source_size, source_colour)))

@@ -224,6 +224,8 @@ def _measured_picture(clip: ClipFacts, group: Group) -> Picture | None:
     )
     if not plain or profile is None or reorder_depth is None or colour is None or clip.frame_rate is None:
         return None
+    if not colour.can_be_written:
+        return None
     # Its rate would be that of the others: ten thousand frames a second, or one an hour, is none that they can have.
     if not FRAME_RATE_MIN <= Fraction(clip.frame_rate) <= FRAME_RATE_MAX:
         return None

@@ -239,6 +239,16 @@ def test_colours_are_kept_across_tags(bench: Bench, make_clip: MakeClip, colour:
     assert shift < 3 if colour == "smpte170m" else shift > 3
 
 
+def test_a_clip_of_colours_that_ffmpeg_cannot_be_told_is_encoded(bench: Bench, make_clip: MakeClip) -> None:
+    said = "colour_primaries=1:transfer_characteristics=1:matrix_coefficients=17"
+    new = make_clip(0, frames=48, video=f"-bsf:v h264_metadata={said}")
+
+    report = bench.stitch(bench.plan(new, make_clip(1, rate="30", frames=30)))
+
+    assert report.encoded_clips == [0]
+    assert {code.clip for code in barcodes(bench.film)} == {0, 1}
+
+
 def corner_and_middle(bench: Bench, number: int) -> tuple[list[float], list[float]]:
     """Give mean (luma, cb, cr) of the left edge's middle, and of the picture's middle."""
     luma, cb, cr = planes(decode(bench.film)[number])
