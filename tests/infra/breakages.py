@@ -620,7 +620,7 @@ BREAKAGES: Final = (
     ),
     Breakage(
         "access.tf",
-        '  role     = each.value.role\n  member   = google_service_account.function[each.value.function].member',
+        "  role     = each.value.role\n  member   = google_service_account.function[each.value.function].member",
         '  role     = each.value.role\n  member   = "allAuthenticatedUsers"',
         laws=("everybody_may_call_the_callables_and_nothing_else",),
         tests=("Nothing else should be open to everybody",),
