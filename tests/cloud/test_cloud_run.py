@@ -194,7 +194,7 @@ def test_a_refusal_is_named_and_leaves_the_attempt_to_others(
 def test_who_may_not_run_the_job_is_told_the_role(bench: RunBench) -> None:
     bench.run.refuse(403, "Permission 'run.jobs.run' denied", "PERMISSION_DENIED")
 
-    with pytest.raises(NotAllowed, match=r"roles/run\.developer"):
+    with pytest.raises(NotAllowed, match=r"roles/run\.jobsExecutorWithOverrides"):
         bench.engine().start(bench.plan())
 
 

@@ -17,10 +17,12 @@ import pytest
 from adapters import cloud_run_estimate as model
 from adapters.cloud_run import CloudRunEngine
 from events.clip import StitchReport
+from events.names import parse_uri
 from events.plan import Engine, StitchPlan
 from pipeline.routing import Offer
 from pipeline.work_ports import Gone, Running, Stopped
 from tests.cloud.run_bench import BUCKET, CPU_JOB, JOB_ID, MIXED, RunBench, run_bench
+from tests.cloud.servers.http_messages import Request
 from tests.cloud.servers.run import How, RunExecution
 from tests.cloud.test_cloud_run import STITCH_FOLDER, embedded_film, stopped, until
 from tests.media.clips import ClipSpec, read_frames
@@ -148,8 +150,16 @@ def test_what_one_task_fails_by_for_good_ends_the_others_too(bench: RunBench) ->
     bench.objects.write(plan.clips[3].uri, b"something else")
     bench.run.next_goes(How(freeze_when_it_says="making clip-2-chunk"))
 
+    def is_too_early(request: Request) -> bool:
+        """Whoever begins after the failure ends at once, and there would be nobody to be ended."""
+        return parse_uri(plan.clips[3].uri).name in unquote(request.path) and not is_frozen()
+
+    def is_frozen() -> bool:
+        return b"making clip-2-chunk" in bench.run.executions[-1].tasks[0].output
+
+    bench.storage.misbehave(status=503, where=is_too_early, times=10_000)
     operation, execution = started(bench, engine, plan)
-    until(lambda: b"making clip-2-chunk" in execution.tasks[0].output)
+    until(is_frozen)
     until(lambda: isinstance(engine.poll(operation), Stopped))
     bench.run.wait()
 
