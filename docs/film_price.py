@@ -25,7 +25,9 @@ from events.requests import Resolution
 from pipeline import models, prices
 
 #: A call's machine: one processor, and a GiB at most.
-CALL_MICRO_USD = Fraction(prices.FUNCTION_VCPU_SECOND_MICRO_USD + Fraction(5, 2)) * CALL_SECONDS + Fraction(2, 5)
+CALL_MICRO_USD = (
+    prices.FUNCTION_VCPU_SECOND_MICRO_USD + Fraction(prices.FUNCTION_GIB_SECOND_NANO_USD, 1000)
+) * CALL_SECONDS + Fraction(prices.FUNCTION_REQUEST_NANO_USD, 1000)
 #: Cloud Storage, a GiB kept for a month; Pub/Sub, a TiB, of which a message is a kB when it is published and again when
 #: it is pushed. In micro USD.
 KEPT_GIB_MICRO_USD, PUBSUB_TIB_MICRO_USD = 20_000, 40_000_000

@@ -15,6 +15,9 @@ GIB_SECOND_MICRO_USD = 2
 L4_SECOND_NANO_USD = 186_700
 #: Cloud Run, request-based billing (functions), for a second.
 FUNCTION_VCPU_SECOND_MICRO_USD = 24
+FUNCTION_GIB_SECOND_NANO_USD = 2_500
+#: The same, for a request.
+FUNCTION_REQUEST_NANO_USD = 400
 
 #: Cloud Storage: a request that writes, lists or composes; and one that reads. In billionths.
 WRITE_REQUEST_NANO_USD = 5_000
