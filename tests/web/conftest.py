@@ -16,6 +16,7 @@ import pytest
 from tests.cloud import emulators
 from tests.web.browser import Chromium, ListenerPage, OpenPage
 from tests.web.firestore_rest import RULES, FirestoreRest
+from tests.web.playback import Cinema
 
 _WEB = Path(__file__).parent
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
@@ -64,6 +65,13 @@ def chromium(chromium_program: str, node_modules: Path) -> Iterator[Chromium]:
     """Give a running browser; it ends with this package's tests, and Playwright's loop with it."""
     with Chromium(chromium_program, node_modules / "firebase") as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def cinema(chromium_program: str) -> Iterator[Cinema]:
+    """Give a running browser that plays films, a module's own."""
+    with Cinema(chromium_program) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,6 @@ In a chain the next clip begins with the picture that the one before ends with; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
@@ -20,7 +19,7 @@ from gpu_job.ffmpeg import FFmpeg
 from tests.gpu_job.bench import Bench
 from tests.media.clips import ClipSpec, Tone, make_clip, read_frames, run_ffmpeg
 from tests.web.playback import Cinema, Frame, Showing
-from tests.web.test_playback import CODED, FPS, MIXED, RATES, is_whole, told
+from tests.web.test_playback import CODED, FPS, MIXED, play_whole, told
 
 FRAMES = 12
 #: One group of pictures, B-frames that others refer to: its last frame cannot be left out without encoding a few.
@@ -144,23 +143,9 @@ def faded(folder: Path, clips: list[Path]) -> Film:
 
 
 @pytest.fixture(scope="module")
-def cinema(chromium_program: str) -> Iterator[Cinema]:
-    """Give a running browser of this module's own."""
-    with Cinema(chromium_program) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def showings(cinema: Cinema, films: dict[str, Film]) -> dict[str, Showing]:
-    """Play every film, slower again where a frame came too late."""
-    missing = list(films)
-    shown: dict[str, Showing] = {}
-    for rate in RATES:
-        shown |= dict(zip(missing, cinema.play([films[name].path for name in missing], rate), strict=True))
-        missing = [name for name in missing if not is_whole(shown[name], films[name].expected)]
-        if not missing:
-            break
-    return shown
+    paths = {name: film.path for name, film in films.items()}
+    return play_whole(cinema, paths, {name: film.expected for name, film in films.items()})
 
 
 def test_the_films_are_what_they_should_be(films: dict[str, Film]) -> None:

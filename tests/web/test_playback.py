@@ -6,7 +6,7 @@ offsets and a track of chapters are just what browsers have got wrong before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -100,20 +100,19 @@ def compose(clips: list[Path], output: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def cinema(chromium_program: str) -> Iterator[Cinema]:
-    """Give a running browser of this module's own."""
-    with Cinema(chromium_program) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def showings(cinema: Cinema, films: dict[str, Path]) -> dict[str, Showing]:
+    return play_whole(cinema, films, EXPECTED)
+
+
+def play_whole(
+    cinema: Cinema, films: Mapping[str, Path], expected: Mapping[str, list[tuple[int, int]]]
+) -> dict[str, Showing]:
     """Play every film, slower again where a frame came too late."""
     missing = list(films)
     shown: dict[str, Showing] = {}
     for rate in RATES:
         shown |= dict(zip(missing, cinema.play([films[name] for name in missing], rate), strict=True))
-        missing = [name for name in missing if not is_whole(shown[name], EXPECTED[name])]
+        missing = [name for name in missing if not is_whole(shown[name], expected[name])]
         if not missing:
             break
     return shown
